@@ -1,0 +1,270 @@
+// AXI4-Lite register file of the accelerator. 32-bit registers, byte addresses; an access uses the word that holds its address.
+//
+//   0x000  ID          r    0x45475255, "EGRU"
+//   0x004  VERSION     r    major << 16 | minor << 8 | patch
+//   0x010  MODEL_HASH  r    256 bits, least significant word first, up to 0x02C
+//   0x030  CONTROL     rw   bit 0: soft reset of the core, a pulse (reads 0); bit 1: interrupt enable; bit 2: clear all counters, a pulse (reads 0)
+//   0x034  STATUS      r    bit 0: busy
+//   0x038  ERRORS      r/w1c  sticky; bit 0: token out of range; bit 1: access to an unmapped address
+//   0x040  CYCLES      r    64 bits: cycles in which the core was busy
+//   0x048  STEPS       r    64 bits: time steps finished
+//   0x050  LAYERS      r    blocks of counters below: layers and the decoder
+//   0x054  LANES       r    lanes of all layers and the decoder together
+//   0x058  IRQ_STATUS  r/w1c  sticky; bit 0: a sequence has ended. irq_o = IRQ_STATUS[0] and CONTROL[1]
+//   0x100 + 0x80*i + 8*k  r  counter k of block i, 64 bits, zero-extended (the layers in their order, then the decoder)
+//
+// Of a 64-bit value, reading the low word takes a copy of the high word, which is what the high word's address returns: the pair is
+// consistent when low and high are read in this order, with no other low word between.
+// Every other address answers SLVERR, reads 0 and sets ERRORS[1]; counters k >= CountersPerBlock are unmapped. Writes to a read-only
+// register are accepted and change nothing. Byte strobes are honoured: a byte that is not strobed keeps its value, clears nothing and
+// starts nothing. If a sticky bit is set and cleared in the same cycle, it stays set.
+// One access of each kind at a time; a write waits for both its address and its data.
+module egru_axil_registers #(
+  parameter int unsigned  Blocks = 2,
+  parameter int unsigned  CountersPerBlock = 9,
+  parameter int unsigned  CounterBits = 40,
+  parameter int unsigned  Lanes = 4,
+  parameter logic [31:0]  Version = 32'h0000_0100,
+  parameter logic [255:0] ModelHash = '0
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+
+  input  logic [11:0] s_axil_awaddr,
+  input  logic [2:0]  s_axil_awprot,
+  input  logic        s_axil_awvalid,
+  output logic        s_axil_awready,
+  input  logic [31:0] s_axil_wdata,
+  input  logic [3:0]  s_axil_wstrb,
+  input  logic        s_axil_wvalid,
+  output logic        s_axil_wready,
+  output logic [1:0]  s_axil_bresp,
+  output logic        s_axil_bvalid,
+  input  logic        s_axil_bready,
+  input  logic [11:0] s_axil_araddr,
+  input  logic [2:0]  s_axil_arprot,
+  input  logic        s_axil_arvalid,
+  output logic        s_axil_arready,
+  output logic [31:0] s_axil_rdata,
+  output logic [1:0]  s_axil_rresp,
+  output logic        s_axil_rvalid,
+  input  logic        s_axil_rready,
+
+  input  logic        busy_i,
+  input  logic        step_i,          // pulse: a time step is finished
+  input  logic        sequence_end_i,  // pulse: the last step of a sequence is finished
+  input  logic        token_error_i,   // pulse: a token was out of range
+  input  logic [Blocks-1:0][CountersPerBlock-1:0][CounterBits-1:0] counters_i,
+  output logic        soft_reset_o,    // pulse
+  output logic        counters_clear_o,  // pulse, for the counters that are kept elsewhere
+  output logic        irq_o
+);
+  localparam logic [31:0] Id = 32'h4547_5255;
+  localparam logic [1:0]  Okay = 2'b00;
+  localparam logic [1:0]  SlaveError = 2'b10;
+
+  // word addresses
+  localparam logic [9:0] WordId       = 10'h000;
+  localparam logic [9:0] WordVersion  = 10'h001;
+  localparam logic [9:0] WordHash     = 10'h004;  // the first of 8
+  localparam logic [9:0] WordControl  = 10'h00C;
+  localparam logic [9:0] WordStatus   = 10'h00D;
+  localparam logic [9:0] WordErrors   = 10'h00E;
+  localparam logic [9:0] WordCyclesLo = 10'h010;
+  localparam logic [9:0] WordCyclesHi = 10'h011;
+  localparam logic [9:0] WordStepsLo  = 10'h012;
+  localparam logic [9:0] WordStepsHi  = 10'h013;
+  localparam logic [9:0] WordLayers   = 10'h014;
+  localparam logic [9:0] WordLanes    = 10'h015;
+  localparam logic [9:0] WordIrq      = 10'h016;
+
+  // Words 2, 3 and 15 below the counters are holes.
+  function automatic logic is_mapped(input logic [9:0] word);
+    is_mapped = (word[9:6] == '0) ? (word <= WordIrq && word != 10'd2 && word != 10'd3 && word != 10'd15)
+                                  : (32'(word[9:5]) < Blocks + 2 && 32'(word[4:1]) < CountersPerBlock);
+  endfunction
+
+  // ---- writes ---------------------------------------------------------------------------------------------------------------------------
+  logic       write, write_mapped, write_control, bvalid_q;
+  logic [9:0] write_word;
+  logic [1:0] bresp_q;
+
+  assign write          = s_axil_awvalid && s_axil_wvalid && !bvalid_q;
+  assign s_axil_awready = write;
+  assign s_axil_wready  = write;
+  assign s_axil_bvalid  = bvalid_q;
+  assign s_axil_bresp   = bresp_q;
+  assign write_word     = s_axil_awaddr[11:2];
+  assign write_mapped   = is_mapped(write_word);
+  // Every writable bit lives in the lowest byte.
+  assign write_control  = write && s_axil_wstrb[0] && write_word == WordControl;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      bvalid_q <= 1'b0;
+      bresp_q  <= Okay;
+    end else if (write) begin
+      bvalid_q <= 1'b1;
+      bresp_q  <= write_mapped ? Okay : SlaveError;
+    end else if (s_axil_bready) begin
+      bvalid_q <= 1'b0;
+    end
+  end
+
+  // ---- control, sticky bits -------------------------------------------------------------------------------------------------------------
+  logic       read, read_mapped;
+  logic       soft_reset_q, clear_q, irq_enable_q, irq_status_q;
+  logic [1:0] errors_q, errors_clear;
+  logic       irq_clear;
+
+  assign errors_clear = (write && s_axil_wstrb[0] && write_word == WordErrors) ? s_axil_wdata[1:0] : '0;
+  assign irq_clear    = write && s_axil_wstrb[0] && write_word == WordIrq && s_axil_wdata[0];
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      soft_reset_q <= 1'b0;
+      clear_q      <= 1'b0;
+      irq_enable_q <= 1'b0;
+      irq_status_q <= 1'b0;
+      errors_q     <= '0;
+    end else begin
+      soft_reset_q <= write_control && s_axil_wdata[0];
+      clear_q      <= write_control && s_axil_wdata[2];
+      if (write_control) irq_enable_q <= s_axil_wdata[1];
+      irq_status_q <= sequence_end_i || (irq_status_q && !irq_clear);
+      errors_q[0]  <= token_error_i || (errors_q[0] && !errors_clear[0]);
+      errors_q[1]  <= (write && !write_mapped) || (read && !read_mapped) || (errors_q[1] && !errors_clear[1]);
+    end
+  end
+
+  assign soft_reset_o     = soft_reset_q;
+  assign counters_clear_o = clear_q;
+  assign irq_o            = irq_status_q && irq_enable_q;
+
+  // ---- counters kept here ---------------------------------------------------------------------------------------------------------------
+  logic [63:0] cycles_q, steps_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      cycles_q <= '0;
+      steps_q  <= '0;
+    end else if (clear_q) begin
+      cycles_q <= '0;
+      steps_q  <= '0;
+    end else begin
+      cycles_q <= cycles_q + 64'(busy_i);
+      steps_q  <= steps_q + 64'(step_i);
+    end
+  end
+
+  // ---- reads: the address is registered first, so the wide multiplexer has a cycle of its own -------------------------------------------
+  logic        read_pending_q, rvalid_q, low_word;
+  logic [9:0]  read_word_q;
+  logic [1:0]  rresp_q;
+  logic [31:0] rdata_q, high_q, plain;
+  logic [63:0] wide;
+
+  assign s_axil_arready = !read_pending_q && !rvalid_q;
+  assign s_axil_rvalid  = rvalid_q;
+  assign s_axil_rdata   = rdata_q;
+  assign s_axil_rresp   = rresp_q;
+  assign read           = read_pending_q && !rvalid_q;
+  assign read_mapped    = is_mapped(read_word_q);
+
+  always_comb begin
+    wide = '0;
+    if (read_word_q == WordCyclesLo) wide = cycles_q;
+    if (read_word_q == WordStepsLo)  wide = steps_q;
+    for (int unsigned b = 0; b < Blocks; b++) begin
+      for (int unsigned k = 0; k < CountersPerBlock; k++) begin
+        if (read_word_q == 10'(64 + 32 * b + 2 * k)) wide |= 64'(counters_i[b][k]);
+      end
+    end
+  end
+
+  always_comb begin
+    plain    = '0;
+    low_word = 1'b0;
+    case (read_word_q)
+      WordId:      plain = Id;
+      WordVersion: plain = Version;
+      WordControl: plain = {30'd0, irq_enable_q, 1'b0};
+      WordStatus:  plain = {31'd0, busy_i};
+      WordErrors:  plain = {30'd0, errors_q};
+      WordLayers:  plain = Blocks;
+      WordLanes:   plain = Lanes;
+      WordIrq:     plain = {31'd0, irq_status_q};
+      WordCyclesHi, WordStepsHi: plain = high_q;
+      WordCyclesLo, WordStepsLo: low_word = 1'b1;
+      default: begin
+        for (int unsigned w = 0; w < 8; w++) begin
+          if (read_word_q == WordHash + 10'(w)) plain = ModelHash[32*w +: 32];
+        end
+        if (read_word_q[9:6] != '0) begin
+          low_word = !read_word_q[0];
+          if (read_word_q[0]) plain = high_q;
+        end
+      end
+    endcase
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      read_pending_q <= 1'b0;
+      read_word_q    <= '0;
+      rvalid_q       <= 1'b0;
+      rresp_q        <= Okay;
+      rdata_q        <= '0;
+      high_q         <= '0;
+    end else begin
+      if (s_axil_arvalid && s_axil_arready) begin
+        read_pending_q <= 1'b1;
+        read_word_q    <= s_axil_araddr[11:2];
+      end
+      if (read) begin
+        read_pending_q <= 1'b0;
+        rvalid_q       <= 1'b1;
+        rresp_q        <= read_mapped ? Okay : SlaveError;
+        rdata_q        <= !read_mapped ? '0 : low_word ? wide[31:0] : plain;
+        if (read_mapped && low_word) high_q <= wide[63:32];
+      end else if (s_axil_rready) begin
+        rvalid_q <= 1'b0;
+      end
+    end
+  end
+
+  // Protection bits and the byte within a word carry nothing here; the upper bytes hold no writable bit.
+  logic unused;
+  assign unused = ^{s_axil_awprot, s_axil_arprot, s_axil_awaddr[1:0], s_axil_araddr[1:0], s_axil_wdata[31:3], s_axil_wstrb[3:1]};
+
+`ifndef SYNTHESIS
+  localparam int unsigned MaxBlocks = 30;  // 0x100 + 0x80 * 30 = 0x1000
+  localparam int unsigned MaxCounters = 16;
+  initial begin
+    if (Blocks < 1 || Blocks > MaxBlocks) $fatal(1, "egru_axil_registers: Blocks=%0d must be 1 to %0d", Blocks, MaxBlocks);
+    if (CountersPerBlock < 1 || CountersPerBlock > MaxCounters) begin
+      $fatal(1, "egru_axil_registers: CountersPerBlock=%0d must be 1 to %0d", CountersPerBlock, MaxCounters);
+    end
+    if (CounterBits < 1 || CounterBits > 64) $fatal(1, "egru_axil_registers: CounterBits=%0d must be 1 to 64", CounterBits);
+  end
+
+  // The far side keeps an offer until it is taken.
+  logic        awvalid_q, arvalid_q;
+  logic [11:0] awaddr_q, araddr_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      awvalid_q <= 1'b0;
+      arvalid_q <= 1'b0;
+      awaddr_q  <= '0;
+      araddr_q  <= '0;
+    end else begin
+      awvalid_q <= s_axil_awvalid && !s_axil_awready;
+      arvalid_q <= s_axil_arvalid && !s_axil_arready;
+      awaddr_q  <= s_axil_awaddr;
+      araddr_q  <= s_axil_araddr;
+      assert (!awvalid_q || (s_axil_awvalid && s_axil_awaddr == awaddr_q)) else $error("egru_axil_registers: AW changed while it waited");
+      assert (!arvalid_q || (s_axil_arvalid && s_axil_araddr == araddr_q)) else $error("egru_axil_registers: AR changed while it waited");
+    end
+  end
+`endif
+endmodule

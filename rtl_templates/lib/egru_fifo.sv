@@ -1,0 +1,58 @@
+// First-in first-out queue of any depth; order kept, nothing lost or doubled, one push and one pop a cycle.
+//
+// The memory is not reset (it maps to distributed RAM); `valid_o` covers it.
+module egru_fifo #(
+  parameter int unsigned Width = 8,
+  parameter int unsigned Depth = 8,
+  localparam int unsigned CountBits = $clog2(Depth + 1)
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic                 valid_i,
+  output logic                 ready_o,
+  input  logic [Width-1:0]     data_i,
+  output logic                 valid_o,
+  input  logic                 ready_i,
+  output logic [Width-1:0]     data_o,
+  output logic [CountBits-1:0] count_o
+);
+  localparam int unsigned PointerBits = (Depth > 1) ? $clog2(Depth) : 1;
+  localparam logic [PointerBits-1:0] LastSlot = PointerBits'(Depth - 1);
+
+  logic [Width-1:0]       mem [Depth];
+  logic [PointerBits-1:0] write_q, read_q;
+  logic [CountBits-1:0]   count_q;
+  logic                   push, pop;
+
+  assign ready_o = count_q != CountBits'(Depth);
+  assign valid_o = count_q != '0;
+  assign push    = valid_i && ready_o;
+  assign pop     = valid_o && ready_i;
+  assign data_o  = mem[read_q];
+  assign count_o = count_q;
+
+  always_ff @(posedge clk_i) begin
+    if (push) mem[write_q] <= data_i;
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q  <= '0;
+      count_q <= '0;
+    end else begin
+      if (push) write_q <= (write_q == LastSlot) ? '0 : write_q + 1'b1;
+      if (pop)  read_q  <= (read_q  == LastSlot) ? '0 : read_q  + 1'b1;
+      count_q <= count_q + CountBits'(push) - CountBits'(pop);
+    end
+  end
+
+`ifndef SYNTHESIS
+  initial if (Depth < 1 || Width < 1) $fatal(1, "egru_fifo: Depth=%0d and Width=%0d must be at least 1", Depth, Width);
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (rst_ni) begin
+      assert (count_q <= CountBits'(Depth)) else $error("egru_fifo: holds %0d of %0d words", count_q, Depth);
+    end
+  end
+`endif
+endmodule

@@ -1,0 +1,419 @@
+"""The artifact: a trained, pruned, quantised EGRU as integers, on disk and in memory.
+
+It is the contract between training and everything downstream. On disk it is a folder with ``tensors.safetensors`` (integers only) and
+``manifest.json`` (formats, shapes, exponents, vocabulary, SHA-256 of the tensors). Nothing in it is executed or unpickled; loading checks every
+shape, range and hash before a value is used.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from sw_model.errors import UserError
+from sw_model.fixed_point import TABLE_SIZE, Formats, rescale, saturate, signed_limits, symmetric_limit
+from sw_model.output_folder import staged_folder
+
+FORMAT_NAME = "egru-quantized-model"
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+TENSORS_FILE = "tensors.safetensors"
+MAX_MANIFEST_BYTES = 16 << 20
+MAX_TENSORS_BYTES = 1 << 31
+
+
+@dataclass(frozen=True)
+class InputProjection:
+    """Embedding and first input weight of a token model (docs/semantics.md, section 5).
+
+    Attributes:
+        embedding: ``E``, int8, shape (tokens, embedding size), symmetric 8 bits.
+        embedding_frac: Fraction bits of ``embedding``.
+        weight: ``W0``, int8, shape (3, neurons of layer 0, embedding size), symmetric 8 bits.
+        weight_frac: Fraction bits of ``weight``.
+    """
+
+    embedding: np.ndarray
+    embedding_frac: int
+    weight: np.ndarray
+    weight_frac: int
+
+
+@dataclass(frozen=True)
+class QuantizedLayer:
+    """One EGRU layer (docs/semantics.md, section 4); gates in the order z, r, g.
+
+    Attributes:
+        input_weight: ``W``, int8, shape (3, neurons, inputs); inputs is 0 in layer 0, whose input comes from the projection.
+        recurrent_weight: ``R``, int8, shape (3, neurons, neurons).
+        weight_bits: Bits ``B`` of ``W`` and ``R``.
+        weight_frac: Fraction bits ``fw`` of ``W`` and ``R``.
+        bias: ``b``, int32, shape (3, neurons), pre-activation format.
+        reset_bias: ``d``, int32, shape (neurons,), pre-activation format.
+        threshold: ``θ``, int32, shape (neurons,), state format, 0 to M.
+    """
+
+    input_weight: np.ndarray
+    recurrent_weight: np.ndarray
+    weight_bits: int
+    weight_frac: int
+    bias: np.ndarray
+    reset_bias: np.ndarray
+    threshold: np.ndarray
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return self.recurrent_weight.shape[1]
+
+    @property
+    def inputs(self) -> int:
+        """Number of input event sources; 0 in layer 0."""
+        return self.input_weight.shape[2]
+
+
+@dataclass(frozen=True)
+class QuantizedDecoder:
+    """The linear read-out (docs/semantics.md, section 6).
+
+    Attributes:
+        weight: ``D``, int8, shape (classes, neurons of the last layer).
+        weight_bits: Bits of ``weight``.
+        weight_frac: Fraction bits ``fd`` of ``weight``.
+        bias: int32, shape (classes,), at the accumulator's scale, ``fd + event_bits`` fraction bits.
+    """
+
+    weight: np.ndarray
+    weight_bits: int
+    weight_frac: int
+    bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """A whole network. Construction validates it; an instance is always legal.
+
+    Attributes:
+        formats: Widths shared by all layers.
+        input_projection: Token input of layer 0.
+        layers: At least one layer.
+        decoder: The read-out.
+        sigmoid_table: int32, shape (1024,).
+        tanh_table: int32, shape (1024,).
+        vocabulary: One string per token; empty when tokens have no names.
+        metadata: Free JSON facts about where the model came from; never read by the arithmetic.
+
+    Raises:
+        UserError: When a shape, range or exponent breaks docs/semantics.md.
+    """
+
+    formats: Formats
+    input_projection: InputProjection
+    layers: tuple[QuantizedLayer, ...]
+    decoder: QuantizedDecoder
+    sigmoid_table: np.ndarray
+    tanh_table: np.ndarray
+    vocabulary: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check every shape and range."""
+        _validate(self)
+
+    @property
+    def tokens(self) -> int:
+        """Number of distinct input tokens."""
+        return self.input_projection.embedding.shape[0]
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return self.decoder.weight.shape[0]
+
+    def input_table(self) -> np.ndarray:
+        """Return ``p[t]``: what each token adds to layer 0's pre-activations, int64, shape (tokens, 3, neurons)."""
+        projection, formats = self.input_projection, self.formats
+        # 8 x 8 bit products over fewer than 2**37 terms are exact in float64, and its GEMM is far faster than numpy's integer one.
+        product = np.einsum("te,gne->tgn", projection.embedding.astype(np.float64), projection.weight.astype(np.float64), optimize=True)
+        frac = projection.embedding_frac + projection.weight_frac
+        scaled = saturate(rescale(product.astype(np.int64), frac, formats.preact_frac), *formats.preact_limits)
+        return saturate(scaled + self.layers[0].bias.astype(np.int64), *formats.preact_limits)
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 of everything that the arithmetic depends on, as 64 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(_structure(self), sort_keys=True).encode())
+        for name, tensor in sorted(_tensors(self).items()):
+            digest.update(name.encode() + b"\0" + np.ascontiguousarray(tensor).tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path, *, force: bool = False) -> None:
+        """Write the artifact, all or nothing.
+
+        Args:
+            folder: Where to; it must not exist or be empty unless ``force``.
+            force: Replace what is there.
+
+        Raises:
+            UserError: When ``folder`` holds something and ``force`` is not given.
+        """
+        tensors = save_tensors(_tensors(self))
+        manifest = {
+            "format": FORMAT_NAME,
+            "version": FORMAT_VERSION,
+            **_structure(self),
+            "vocabulary": list(self.vocabulary),
+            "metadata": self.metadata,
+            "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
+        }
+        with staged_folder(folder, force=force) as staging:
+            (staging / TENSORS_FILE).write_bytes(tensors)
+            (staging / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "QuantizedModel":
+        """Read and check an artifact.
+
+        Raises:
+            UserError: When a file is missing, truncated, altered, of another version, or does not describe a legal model.
+        """
+        manifest = _read_manifest(folder)
+        tensors = _read_tensors(folder, manifest.tensors_sha256)
+        return _assemble(manifest, tensors)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _FormatsManifest(_Strict):
+    event_bits: int
+    state_bits: int
+    gate_bits: int
+    preact_bits: int
+    preact_frac: int
+
+
+class _InputManifest(_Strict):
+    embedding_frac: int
+    weight_frac: int
+
+
+class _MatrixManifest(_Strict):
+    weight_bits: int
+    weight_frac: int
+
+
+class _Manifest(_Strict):
+    format: Literal["egru-quantized-model"]
+    version: Literal[1]
+    formats: _FormatsManifest
+    input_projection: _InputManifest
+    layers: list[_MatrixManifest] = Field(min_length=1, max_length=64)
+    decoder: _MatrixManifest
+    vocabulary: list[str]
+    metadata: dict[str, Any]
+    tensors_sha256: str
+
+
+_LAYER_TENSORS = {"input_weight": np.int8, "recurrent_weight": np.int8, "bias": np.int32, "reset_bias": np.int32, "threshold": np.int32}
+_MODEL_TENSORS = {
+    "input_projection.embedding": np.int8,
+    "input_projection.weight": np.int8,
+    "decoder.weight": np.int8,
+    "decoder.bias": np.int32,
+    "sigmoid_table": np.int32,
+    "tanh_table": np.int32,
+}
+
+
+def _tensors(model: QuantizedModel) -> dict[str, np.ndarray]:
+    values = {
+        "input_projection.embedding": model.input_projection.embedding,
+        "input_projection.weight": model.input_projection.weight,
+        "decoder.weight": model.decoder.weight,
+        "decoder.bias": model.decoder.bias,
+        "sigmoid_table": model.sigmoid_table,
+        "tanh_table": model.tanh_table,
+    }
+    for index, layer in enumerate(model.layers):
+        values |= {f"layers.{index}.{name}": getattr(layer, name) for name in _LAYER_TENSORS}
+    return {name: np.ascontiguousarray(value) for name, value in values.items()}
+
+
+def _structure(model: QuantizedModel) -> dict[str, Any]:
+    return {
+        "formats": asdict(model.formats),
+        "input_projection": {"embedding_frac": model.input_projection.embedding_frac, "weight_frac": model.input_projection.weight_frac},
+        "layers": [{"weight_bits": layer.weight_bits, "weight_frac": layer.weight_frac} for layer in model.layers],
+        "decoder": {"weight_bits": model.decoder.weight_bits, "weight_frac": model.decoder.weight_frac},
+    }
+
+
+def _read_file(path: Path, limit: int) -> bytes:
+    if not path.is_file():
+        raise UserError(f"artifact file {path}", "does not exist", "give the folder that `egru export` wrote")
+    size = os.stat(path).st_size
+    if size > limit:
+        raise UserError(f"artifact file {path} of {size} bytes", f"exceeds the limit of {limit} bytes", "export the model again")
+    return path.read_bytes()
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    path = Path(folder) / MANIFEST_FILE
+    try:
+        raw = json.loads(_read_file(path, MAX_MANIFEST_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"artifact manifest {path}", f"is not valid JSON ({error})", "export the model again") from error
+    if isinstance(raw, dict) and raw.get("format") == FORMAT_NAME and raw.get("version") != FORMAT_VERSION:
+        raise UserError(
+            f"artifact version {raw.get('version')!r} in {path}",
+            f"is not the version {FORMAT_VERSION} that this release reads",
+            "export the model again with this release",
+        )
+    try:
+        return _Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the top level"
+        raise UserError(f"artifact manifest {path}", f"is wrong at {where}: {first['msg']}", "export the model again") from error
+
+
+def _read_tensors(folder: Path, sha256: str) -> dict[str, np.ndarray]:
+    path = Path(folder) / TENSORS_FILE
+    data = _read_file(path, MAX_TENSORS_BYTES)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise UserError(
+            f"artifact tensors {path} (SHA-256 {found[:12]})",
+            f"do not match their manifest ({sha256[:12]}): the file is truncated or altered",
+            "copy the artifact again or export it again",
+        )
+    try:
+        return load_tensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise UserError(f"artifact tensors {path}", f"are not a safetensors file ({error})", "export the model again") from error
+
+
+def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedModel:
+    expected = dict(_MODEL_TENSORS)
+    for index in range(len(manifest.layers)):
+        expected |= {f"layers.{index}.{name}": dtype for name, dtype in _LAYER_TENSORS.items()}
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        state = "missing from the artifact" if name in expected else "not part of this format"
+        raise UserError(f"tensor {name}", f"is {state}", "export the model again")
+    for name, dtype in expected.items():
+        if tensors[name].dtype != dtype:
+            raise UserError(f"tensor {name} of type {tensors[name].dtype}", f"is not {np.dtype(dtype)}", "export the model again")
+    layers = tuple(
+        QuantizedLayer(
+            weight_bits=entry.weight_bits,
+            weight_frac=entry.weight_frac,
+            **{name: tensors[f"layers.{index}.{name}"] for name in _LAYER_TENSORS},
+        )
+        for index, entry in enumerate(manifest.layers)
+    )
+    return QuantizedModel(
+        formats=Formats(**manifest.formats.model_dump()),
+        input_projection=InputProjection(
+            embedding=tensors["input_projection.embedding"],
+            embedding_frac=manifest.input_projection.embedding_frac,
+            weight=tensors["input_projection.weight"],
+            weight_frac=manifest.input_projection.weight_frac,
+        ),
+        layers=layers,
+        decoder=QuantizedDecoder(
+            weight=tensors["decoder.weight"],
+            weight_bits=manifest.decoder.weight_bits,
+            weight_frac=manifest.decoder.weight_frac,
+            bias=tensors["decoder.bias"],
+        ),
+        sigmoid_table=tensors["sigmoid_table"],
+        tanh_table=tensors["tanh_table"],
+        vocabulary=tuple(manifest.vocabulary),
+        metadata=manifest.metadata,
+    )
+
+
+REMEDY = "export the model again"
+
+
+def _shape(name: str, tensor: np.ndarray, expected: tuple[int, ...]) -> None:
+    if tensor.shape != expected:
+        raise UserError(f"{name} of shape {tensor.shape}", f"disagrees with the expected {expected}", REMEDY)
+
+
+def _range(name: str, tensor: np.ndarray, low: int, high: int) -> None:
+    if not np.issubdtype(tensor.dtype, np.integer):
+        raise UserError(f"{name} of type {tensor.dtype}", "is not an integer tensor", REMEDY)
+    if tensor.size and (int(tensor.min()) < low or int(tensor.max()) > high):
+        raise UserError(f"{name} with values {int(tensor.min())} to {int(tensor.max())}", f"leaves {low} to {high}", REMEDY)
+
+
+def _exponent(name: str, value: int) -> None:
+    if not -8 <= value <= 24:
+        raise UserError(f"{name}={value}", "is outside -8 to 24", REMEDY)
+
+
+def _weight(name: str, tensor: np.ndarray, bits: int) -> None:
+    if not 2 <= bits <= 8:
+        raise UserError(f"weight_bits={bits} of {name}", "is outside 2 to 8", "quantise to 2 to 8 bits")
+    _range(name, tensor, -symmetric_limit(bits), symmetric_limit(bits))
+
+
+def _validate(model: QuantizedModel) -> None:
+    formats, projection = model.formats, model.input_projection
+    if not model.layers:
+        raise UserError("a model of 0 layers", "has nothing to compute", "give at least one layer")
+    if projection.embedding.ndim != 2 or 0 in projection.embedding.shape:
+        raise UserError(f"input_projection.embedding of shape {projection.embedding.shape}", "is not (tokens, size)", REMEDY)
+    _weight("input_projection.embedding", projection.embedding, 8)
+    _weight("input_projection.weight", projection.weight, 8)
+    _exponent("input_projection.embedding_frac", projection.embedding_frac)
+    _exponent("input_projection.weight_frac", projection.weight_frac)
+    inputs = 0
+    for index, layer in enumerate(model.layers):
+        _validate_layer(f"layers.{index}", layer, inputs, formats)
+        inputs = layer.neurons
+    _shape("input_projection.weight", projection.weight, (3, model.layers[0].neurons, projection.embedding.shape[1]))
+    decoder = model.decoder
+    if decoder.weight.ndim != 2 or decoder.weight.shape[0] < 1:
+        raise UserError(f"decoder.weight of shape {decoder.weight.shape}", "is not (classes, neurons)", REMEDY)
+    _shape("decoder.weight", decoder.weight, (decoder.weight.shape[0], inputs))
+    _weight("decoder.weight", decoder.weight, decoder.weight_bits)
+    _exponent("decoder.weight_frac", decoder.weight_frac)
+    _shape("decoder.bias", decoder.bias, (decoder.weight.shape[0],))
+    _range("decoder.bias", decoder.bias, *signed_limits(24))
+    top = (1 << formats.gate_bits) - 1
+    for name, table, low in (("sigmoid_table", model.sigmoid_table, 0), ("tanh_table", model.tanh_table, -top)):
+        _shape(name, table, (TABLE_SIZE,))
+        _range(name, table, low, top)
+    if model.tanh_table[TABLE_SIZE // 2] != 0:
+        raise UserError(f"tanh_table[{TABLE_SIZE // 2}]={model.tanh_table[TABLE_SIZE // 2]}", "is not 0", REMEDY)
+    if model.vocabulary and len(model.vocabulary) != model.tokens:
+        raise UserError(f"vocabulary of {len(model.vocabulary)} symbols", f"disagrees with {model.tokens} embedding rows", REMEDY)
+
+
+def _validate_layer(name: str, layer: QuantizedLayer, inputs: int, formats: Formats) -> None:
+    recurrent = layer.recurrent_weight
+    if recurrent.ndim != 3 or recurrent.shape[0] != 3 or recurrent.shape[1] < 1:
+        raise UserError(f"{name}.recurrent_weight of shape {recurrent.shape}", "is not (3, neurons, neurons)", REMEDY)
+    neurons = recurrent.shape[1]
+    _shape(f"{name}.recurrent_weight", recurrent, (3, neurons, neurons))
+    _shape(f"{name}.input_weight", layer.input_weight, (3, neurons, inputs))
+    _shape(f"{name}.bias", layer.bias, (3, neurons))
+    _shape(f"{name}.reset_bias", layer.reset_bias, (neurons,))
+    _shape(f"{name}.threshold", layer.threshold, (neurons,))
+    _weight(f"{name}.input_weight", layer.input_weight, layer.weight_bits)
+    _weight(f"{name}.recurrent_weight", recurrent, layer.weight_bits)
+    _exponent(f"{name}.weight_frac", layer.weight_frac)
+    _range(f"{name}.bias", layer.bias, *formats.preact_limits)
+    _range(f"{name}.reset_bias", layer.reset_bias, *formats.preact_limits)
+    _range(f"{name}.threshold", layer.threshold, 0, formats.state_max)

@@ -1,0 +1,232 @@
+"""The integer reference: docs/semantics.md as code. Normative, torch-free, exact.
+
+Two forms share one element-wise update. `run` takes many streams at once through GEMMs; `EventDrivenStream` takes one stream and walks the columns
+of the neurons that sent an event, as the hardware does, and counts events and MACs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sw_model.fixed_point import SIGMOID_FRAC, TANH_FRAC, rescale, saturate, table_index
+from sw_model.quantized_model import QuantizedLayer, QuantizedModel
+
+
+@dataclass(frozen=True)
+class Accumulators:
+    """The four sums of a layer before the update; int64, shape (..., neurons)."""
+
+    z: np.ndarray
+    r: np.ndarray
+    g_input: np.ndarray
+    g_recurrent: np.ndarray
+
+
+@dataclass
+class LayerState:
+    """What a layer carries from step to step; int64, shape (..., neurons).
+
+    Attributes:
+        c: State, ``state_bits - 1`` fraction bits.
+        y: Event values of the last step, ``event_bits`` fraction bits; 0 where no event was sent.
+        fired: Whether an event was sent (its value may round to 0).
+    """
+
+    c: np.ndarray
+    y: np.ndarray
+    fired: np.ndarray
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the network did in one time step.
+
+    Attributes:
+        events: Per layer the event values, int64, shape (..., neurons).
+        fired: Per layer which neurons sent an event, bool, same shape.
+        logits: int64, shape (..., classes), ``decoder.weight_frac + event_bits`` fraction bits.
+    """
+
+    events: tuple[np.ndarray, ...]
+    fired: tuple[np.ndarray, ...]
+    logits: np.ndarray
+
+
+def update(model: QuantizedModel, layer: QuantizedLayer, acc: Accumulators, p: np.ndarray, c: np.ndarray) -> LayerState:
+    """Element-wise part of a time step (docs/semantics.md, section 4).
+
+    Args:
+        model: Gives formats and tables.
+        layer: Gives reset bias, threshold and accumulator scale.
+        acc: The four sums.
+        p: Input pre-activations, int64, shape (..., 3, neurons).
+        c: State before the step, int64, shape (..., neurons).
+
+    Returns:
+        State and events after the step.
+    """
+    formats = model.formats
+    frac, gate, state = formats.preact_frac, formats.gate_bits, formats.state_frac
+    acc_frac = layer.weight_frac + formats.event_bits
+
+    def preactivation(value: np.ndarray) -> np.ndarray:
+        return saturate(rescale(value, acc_frac, frac), *formats.preact_limits)
+
+    a_z = preactivation(acc.z) + p[..., 0, :]
+    a_r = preactivation(acc.r) + p[..., 1, :]
+    a_gx = preactivation(acc.g_input) + p[..., 2, :]
+    a_gr = preactivation(acc.g_recurrent) + layer.reset_bias
+    z = model.sigmoid_table.astype(np.int64)[table_index(a_z, frac, SIGMOID_FRAC)]
+    r = model.sigmoid_table.astype(np.int64)[table_index(a_r, frac, SIGMOID_FRAC)]
+    g = model.tanh_table.astype(np.int64)[table_index((a_gx << gate) + r * a_gr, frac + gate, TANH_FRAC)]
+    candidate = g << (state - gate)
+    c_hat = candidate + rescale(z * (c - candidate), gate, 0)
+    fired = c_hat > layer.threshold
+    value = np.minimum(rescale(c_hat, state, formats.event_bits), formats.event_max)
+    return LayerState(c=np.where(fired, c_hat - layer.threshold, c_hat), y=np.where(fired, value, 0), fired=fired)
+
+
+def initial_state(model: QuantizedModel, streams: tuple[int, ...] = ()) -> list[LayerState]:
+    """Return the state at the start of a sequence, for an array of ``streams``."""
+    shapes = [(*streams, layer.neurons) for layer in model.layers]
+    return [LayerState(np.zeros(s, np.int64), np.zeros(s, np.int64), np.zeros(s, bool)) for s in shapes]
+
+
+class _ExactProduct:
+    """``y @ weight.T`` over integers through a floating-point GEMM that cannot round.
+
+    The sum of magnitudes bounds every partial sum; float32 is used where that bound stays below 2**24, else float64 (below 2**53 always,
+    since products have at most 19 bits).
+    """
+
+    def __init__(self, weight: np.ndarray, largest_event: int) -> None:
+        bound = int(np.abs(weight.astype(np.int64)).sum(axis=1).max(initial=0)) * largest_event
+        self._dtype = np.float32 if bound < 1 << 24 else np.float64
+        self._transposed = np.ascontiguousarray(weight.T.astype(self._dtype))
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        return (y.astype(self._dtype) @ self._transposed).astype(np.int64)
+
+
+class BatchedReference:
+    """Many streams in lock-step through exact GEMMs."""
+
+    def __init__(self, model: QuantizedModel) -> None:
+        """Prepare the weights of ``model`` for GEMM."""
+        self._model = model
+        self._input_table = model.input_table()
+        top = model.formats.event_max
+        self._input = [_ExactProduct(_rows(layer.input_weight), top) for layer in model.layers]
+        self._recurrent = [_ExactProduct(_rows(layer.recurrent_weight), top) for layer in model.layers]
+        self._decoder = _ExactProduct(model.decoder.weight, top)
+
+    def step(self, tokens: np.ndarray, states: list[LayerState]) -> Step:
+        """Advance every stream by one token.
+
+        Args:
+            tokens: int, shape (streams,).
+            states: One per layer, shape (streams, neurons); replaced in place.
+        """
+        model = self._model
+        x: np.ndarray | None = None
+        for index, layer in enumerate(model.layers):
+            p = self._input_table[tokens] if index == 0 else layer.bias.astype(np.int64)
+            recurrent = self._recurrent[index](states[index].y).reshape(-1, 3, layer.neurons)
+            inputs = np.zeros_like(recurrent) if x is None else self._input[index](x).reshape(-1, 3, layer.neurons)
+            acc = Accumulators(
+                z=inputs[:, 0] + recurrent[:, 0], r=inputs[:, 1] + recurrent[:, 1], g_input=inputs[:, 2], g_recurrent=recurrent[:, 2]
+            )
+            states[index] = update(model, layer, acc, p, states[index].c)
+            x = states[index].y
+        assert x is not None  # a QuantizedModel has at least one layer
+        logits = self._decoder(x) + model.decoder.bias
+        return Step(tuple(s.y for s in states), tuple(s.fired for s in states), logits)
+
+    def run(self, tokens: np.ndarray, states: list[LayerState] | None = None) -> Iterator[Step]:
+        """Yield one `Step` per column of ``tokens`` (int, shape (streams, steps)), carrying ``states`` across."""
+        states = initial_state(self._model, (tokens.shape[0],)) if states is None else states
+        for column in tokens.T:
+            yield self.step(column, states)
+
+
+@dataclass
+class WorkCounts:
+    """What an event-driven engine did, summed over steps.
+
+    Attributes:
+        steps: Time steps.
+        events: Events sent, one entry per layer.
+        macs: Non-zero weights walked, one entry per layer.
+        decoder_macs: Non-zero decoder weights walked.
+    """
+
+    steps: int
+    events: list[int]
+    macs: list[int]
+    decoder_macs: int
+
+
+class EventDrivenStream:
+    """One stream, column by column, as the hardware computes it; counts its work."""
+
+    def __init__(self, model: QuantizedModel) -> None:
+        """Compress the columns of ``model`` and start a sequence."""
+        self._model = model
+        self._input_table = model.input_table()
+        self._input_columns = [_columns(_rows(layer.input_weight)) for layer in model.layers]
+        self._recurrent_columns = [_columns(_rows(layer.recurrent_weight)) for layer in model.layers]
+        self._decoder_columns = _columns(model.decoder.weight)
+        self.counts = WorkCounts(0, [0] * len(model.layers), [0] * len(model.layers), 0)
+        self.states = initial_state(model)
+
+    def reset(self) -> None:
+        """Start a new sequence; the counts go on."""
+        self.states = initial_state(self._model)
+
+    def step(self, token: int) -> Step:
+        """Advance by one token."""
+        model = self._model
+        previous: LayerState | None = None
+        for index, layer in enumerate(model.layers):
+            recurrent, macs = _walk(self._recurrent_columns[index], self.states[index], 3 * layer.neurons)
+            inputs = np.zeros_like(recurrent)
+            if previous is not None:
+                inputs, input_macs = _walk(self._input_columns[index], previous, 3 * layer.neurons)
+                macs += input_macs
+            (rz, rr, rg), (xz, xr, xg) = recurrent.reshape(3, -1), inputs.reshape(3, -1)
+            p = self._input_table[token] if index == 0 else layer.bias.astype(np.int64)
+            acc = Accumulators(z=xz + rz, r=xr + rr, g_input=xg, g_recurrent=rg)
+            previous = self.states[index] = update(model, layer, acc, p, self.states[index].c)
+            self.counts.events[index] += int(previous.fired.sum())
+            self.counts.macs[index] += macs
+        assert previous is not None  # a QuantizedModel has at least one layer
+        logits, decoder_macs = _walk(self._decoder_columns, previous, model.classes)
+        self.counts.decoder_macs += decoder_macs
+        self.counts.steps += 1
+        return Step(tuple(s.y for s in self.states), tuple(s.fired for s in self.states), logits + model.decoder.bias)
+
+
+def _rows(weight: np.ndarray) -> np.ndarray:
+    """Stack the gates: (3, neurons, inputs) to (3 * neurons, inputs)."""
+    gates, neurons, inputs = weight.shape
+    return weight.reshape(gates * neurons, inputs)
+
+
+def _columns(weight: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return per column the rows and values of its non-zero weights."""
+    columns = []
+    for column in weight.T.astype(np.int64):
+        rows = np.flatnonzero(column)
+        columns.append((rows, column[rows]))
+    return columns
+
+
+def _walk(columns: list[tuple[np.ndarray, np.ndarray]], source: LayerState, rows: int) -> tuple[np.ndarray, int]:
+    """Accumulate the columns of the neurons that fired; return the sums and the MACs spent."""
+    sums, macs = np.zeros(rows, np.int64), 0
+    for neuron in np.flatnonzero(source.fired):
+        index, weight = columns[neuron]
+        sums[index] += weight * source.y[neuron]
+        macs += len(index)
+    return sums, macs
