@@ -8,14 +8,16 @@ module egru_reset_sync #(
   input  logic rst_ni,
   output logic rst_no
 );
-  logic [Stages-1:0] stages_q;
+  // The last stage stands alone: it is the only one that resets anything.
+  logic [Stages-2:0] stages_q;
+  logic              rst_nq;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) stages_q <= '0;
-    else         stages_q <= {stages_q[Stages-2:0], 1'b1};
+    if (!rst_ni) {rst_nq, stages_q} <= '0;
+    else         {rst_nq, stages_q} <= {stages_q, 1'b1};
   end
 
-  assign rst_no = stages_q[Stages-1];
+  assign rst_no = rst_nq;
 
 `ifndef SYNTHESIS
   // A single stage would pass metastability on.

@@ -72,8 +72,8 @@ module egru_step_sequencer #(
   assign out_valid_o = own_to_output || output_end;
   assign out_end_o   = !own_to_output;
   assign out_last_o  = last_q;
-  assign out_index_o = own_index_i;
-  assign out_value_o = own_value_i;
+  assign out_index_o = own_to_output ? own_index_i : '0;
+  assign out_value_o = own_to_output ? own_value_i : '0;
 
   always_ff @(posedge clk_i) begin
     if (bus_free) begin

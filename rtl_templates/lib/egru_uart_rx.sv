@@ -2,7 +2,7 @@
 //
 // Every bit is sampled once, in its middle. A start bit that is gone by its middle is taken for a glitch. A byte whose stop bit is low is
 // dropped with a pulse on `error_o`, and the line must be high again before the next start bit counts (a break is one error, not many).
-// `valid_o` is a pulse of one cycle: the sender cannot be held up. Sender and receiver may differ by 4 % in bit length.
+// `valid_o` is a pulse of one cycle: the sender cannot be held up. Sender and receiver may differ by 3 % in bit length.
 module egru_uart_rx #(
   parameter int unsigned ClocksPerBit = 16
 ) (

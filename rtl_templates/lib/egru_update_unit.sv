@@ -50,7 +50,7 @@ module egru_update_unit #(
   localparam int unsigned NeuronBits   = (Neurons > 1) ? $clog2(Neurons) : 1;
   localparam int unsigned NeuronCount  = $clog2(Neurons + 1);
   localparam int unsigned InputBits    = (Tokens * Neurons > 1) ? $clog2(Tokens * Neurons) : 1;
-  localparam int unsigned RecordBits   = NeuronBits + 4 * AccBits;
+  localparam int unsigned TurnBits     = (Lanes > 1) ? $clog2(Lanes) : 1;
   localparam int unsigned SumBits      = PreactBits + 1;
   localparam int unsigned ProductBits  = SumBits + GateBits + 2;
   localparam int unsigned TableBits    = 10;
@@ -63,23 +63,18 @@ module egru_update_unit #(
   localparam int unsigned QueueCount   = $clog2(QueueDepth + 1);
   localparam int unsigned Stages       = 16;
 
-  // Choice of a lane.
-  logic [Lanes-1:0][RecordBits-1:0] records;
-  logic                             record_valid, accept, place_free;
-  logic [NeuronBits-1:0]            neuron_0;
-  logic [3:0][AccBits-1:0]          acc_0, acc_1_q;
+  // The lanes take turns, one cycle each: a lane offers a record every four cycles at most, so up to four lanes lose nothing to an idle turn.
+  logic [TurnBits-1:0]     turn_q;
+  logic                    accept, place_free;
+  logic [NeuronBits-1:0]   neuron_0;
+  logic [3:0][AccBits-1:0] acc_0, acc_1_q;
 
-  for (genvar l = 0; l < Lanes; l++) begin : gen_records
-    assign records[l] = {NeuronBits'(l * Rows) + NeuronBits'(row_i[l]), acc_i[l]};
+  assign accept   = valid_i[turn_q] && place_free;
+  assign neuron_0 = NeuronBits'(turn_q * Rows) + NeuronBits'(row_i[turn_q]);
+  assign acc_0    = acc_i[turn_q];
+  for (genvar l = 0; l < Lanes; l++) begin : gen_taken
+    assign ready_record_o[l] = place_free && 32'(turn_q) == l;
   end
-
-  logic [Lanes-1:0] chosen_ready;
-  egru_arbiter #(.Inputs(Lanes), .Width(RecordBits)) u_choose (
-    .clk_i, .rst_ni, .valid_i, .ready_o(chosen_ready), .data_i(records),
-    .valid_o(record_valid), .ready_i(place_free), .data_o({neuron_0, acc_0})
-  );
-  assign ready_record_o = chosen_ready;
-  assign accept         = record_valid && place_free;
 
   // What belongs to the step.
   logic [InputBits-1:0]   input_base_q;
@@ -236,11 +231,13 @@ module egru_update_unit #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
+      turn_q       <= '0;
       reserved_q   <= '0;
       left_q       <= '0;
       clearing_q   <= 1'b1;
       clear_addr_q <= '0;
     end else begin
+      turn_q     <= (32'(turn_q) == Lanes - 1) ? '0 : turn_q + 1'b1;
       reserved_q <= reserved_q + QueueCount'(accept) - QueueCount'(valid_q[Stages] && !fired_16_q) - QueueCount'(pop);
       left_q     <= step_i ? NeuronCount'(Neurons) : left_q - NeuronCount'(accept);
       if (clearing_q) begin

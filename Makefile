@@ -1,0 +1,68 @@
+# Every target does its own set-up: a fresh clone needs only python3 (>= 3.11, with venv), g++, make and perl.
+#   make demo | test | lint        make PYTHON=python3.12 test        make demo OUT=/some/folder
+PYTHON ?= python3
+OUT ?= runs/demo
+JOBS ?= 2
+# Extra options for pip, e.g. an index of CPU-only torch wheels: make PIP_ARGS="--extra-index-url ..." test
+PIP_ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/egru-fpga.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint typecheck unit format wheel clean distclean
+
+help:
+	@echo "make demo      a real text through the whole flow, results in $(OUT)"
+	@echo "make test      lint, types and all tests"
+	@echo "make lint      ruff only"
+	@echo "make typecheck mypy only"
+	@echo "make unit      pytest only"
+	@echo "make format    let ruff mend what it can"
+	@echo "make wheel     dist/*.whl"
+	@echo "make setup     only the virtual environment .venv"
+	@echo "make clean     remove build folders and caches; make distclean also removes .venv"
+
+setup: $(STAMP)
+
+# The stamp is newer than the two files that say what is installed; an environment that stands already is reused.
+$(STAMP): pyproject.toml constraints.txt
+	@scripts/check_host.sh "$(PYTHON)"
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[test]'
+	@touch $@
+
+# The tools that are not from pip are looked at every time: they can vanish while the stamp stands.
+.PHONY: host
+host:
+	@scripts/check_host.sh "$(PYTHON)"
+
+demo: host $(STAMP)
+	$(BIN)/egru demo --out $(OUT)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(STAMP)
+	$(BIN)/mypy
+
+# One file's tests stay in one worker: they share a simulation build.
+unit: host $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+test: lint typecheck unit
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(STAMP)
+	$(BIN)/python -m pip wheel --no-deps -w dist .
+
+clean:
+	rm -rf build dist sim_build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv

@@ -1,0 +1,130 @@
+"""Folders that one command writes and another reads: telling them apart, and finding the text that belongs to a model."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, TOP_MODULE
+from sw_model.datasets import EMBEDDED, TextDataset, Unit, load_text
+from sw_model.errors import UserError
+from sw_model.quantized_model import MANIFEST_FILE, QuantizedModel
+
+
+class Kind(StrEnum):
+    """What a folder with a manifest holds."""
+
+    CHECKPOINT = "egru-checkpoint"
+    MODEL = "egru-quantized-model"
+
+
+def kind_of(folder: Path) -> Kind:
+    """Say whether ``folder`` holds a checkpoint or an exported model.
+
+    Raises:
+        UserError: When it holds neither.
+    """
+    path = Path(folder) / MANIFEST_FILE
+    remedy = "give a folder that egru train, prune or export wrote"
+    if not path.is_file():
+        raise UserError(f"artifact file {path}", "does not exist", remedy)
+    try:
+        return Kind(json.loads(path.read_bytes())["format"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"artifact manifest {path}", "is truncated, or of neither a checkpoint nor a model", remedy) from None
+
+
+@dataclass(frozen=True)
+class TextInfo:
+    """The text that a network was trained on.
+
+    Attributes:
+        name: ``pydoc-topics`` or the name of a file or folder, without its path.
+        unit: What one symbol is.
+        vocabulary: The symbols in the order of their tokens.
+    """
+
+    name: str
+    unit: Unit
+    vocabulary: tuple[str, ...]
+
+
+def text_info(model: QuantizedModel) -> TextInfo | None:
+    """Return what an exported model knows of its text; None when it knows nothing."""
+    data = model.metadata.get("data")
+    if not model.vocabulary or not isinstance(data, dict) or data.get("unit") not in ("characters", "words"):
+        return None
+    return TextInfo(str(data.get("name")), data["unit"], model.vocabulary)
+
+
+def load_matching_text(info: TextInfo, source: str | None) -> TextDataset:
+    """Read the text of a network.
+
+    Args:
+        info: What the network knows of it.
+        source: Where it is, as for `sw_model.datasets.load_text`; None for the embedded text.
+
+    Raises:
+        UserError: When it cannot be read, or has another vocabulary than the network.
+    """
+    source = EMBEDDED if source is None else source
+    # With as many symbols as the network has, a text cut to a largest vocabulary is cut to the same one again.
+    dataset = load_text(source, info.unit, max_vocabulary=max(2, len(info.vocabulary)))
+    if dataset.vocabulary != info.vocabulary:
+        rule = f"has another vocabulary than the network, which was trained on {info.name}"
+        raise UserError(f"text {source}", rule, "give that text with --data")
+    return dataset
+
+
+def deal_sequences(tokens: np.ndarray, steps: int, sequences: int) -> list[list[int]]:
+    """Cut the first ``steps`` tokens into ``sequences`` parts that differ in length by one at most.
+
+    Raises:
+        UserError: When there are not that many tokens, or fewer steps than sequences.
+    """
+    if steps > len(tokens):
+        raise UserError(f"steps={steps}", f"exceeds the {len(tokens)} held-out symbols", f"use at most {len(tokens)}, or a longer text")
+    if sequences > steps:
+        raise UserError(f"sequences={sequences}", f"exceeds steps={steps}", f"use at most {steps}")
+    return [list(map(int, part)) for part in np.array_split(tokens[:steps], sequences)]
+
+
+@dataclass(frozen=True)
+class GeneratedFolder:
+    """A folder that `egru generate` wrote.
+
+    Attributes:
+        folder: Where it is.
+        model: The model in it.
+        lanes: Lanes of each layer, then of the decoder.
+    """
+
+    folder: Path
+    model: QuantizedModel
+    lanes: Sequence[int]
+
+
+def read_generated(folder: Path) -> GeneratedFolder:
+    """Read and check a generated folder.
+
+    Raises:
+        UserError: When a part is missing or damaged, or parts belong to different models.
+    """
+    folder = Path(folder)
+    remedy = "give a folder that egru generate wrote, or generate it again"
+    for name in (HARDWARE_FILE, RTL_FOLDER, MEMORY_FOLDER, MODEL_FOLDER, f"{RTL_FOLDER}/{TOP_MODULE}.sv"):
+        if not (folder / name).exists():
+            raise UserError(f"folder {folder}", f"holds no {name}", remedy)
+    model = QuantizedModel.load(folder / MODEL_FOLDER)
+    try:
+        hardware: dict[str, Any] = json.loads((folder / HARDWARE_FILE).read_bytes())
+        model_hash, lanes = hardware["model_hash"], [int(block["lanes"]) for block in hardware["blocks"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"file {folder / HARDWARE_FILE}", "is truncated or altered", remedy) from None
+    if model_hash != model.content_hash():
+        raise UserError(f"file {folder / HARDWARE_FILE}", f"belongs to another model than {folder / MODEL_FOLDER}", remedy)
+    return GeneratedFolder(folder, model, lanes)

@@ -1,0 +1,52 @@
+"""`egru evaluate`: quality, event density and MACs of a checkpoint or a model."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from egru.output import print_json, working
+
+
+def evaluate(
+    artifact: Annotated[Path, typer.Argument(help="Checkpoint or model: a folder that `egru train`, `prune` or `export` wrote.")],
+    data: Annotated[str | None, typer.Option(help="The text that the network was trained on; pydoc-topics if not given.")] = None,
+    split: Annotated[Literal["train", "valid", "test"], typer.Option(help="The part of the text that is predicted.")] = "test",
+    streams: Annotated[int, typer.Option(min=1, help="Parts of the split that are read side by side.")] = 16,
+    json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
+) -> None:
+    """Measure quality beside an n-gram baseline, event density, and MACs per step."""
+    from egru.evaluation import evaluate_artifact
+
+    with working(f"evaluating {artifact}"):
+        report = evaluate_artifact(artifact, data, split, streams)
+    if json:
+        print_json(report)
+        return
+    console = Console()
+    console.print(_quality_table(artifact, report))
+    if report["macs_per_step"] is None:
+        console.print("MACs are counted for quantised networks.")
+    else:
+        console.print(_macs_table(report["macs_per_step"]))
+
+
+def _quality_table(artifact: Path, report: dict[str, Any]) -> Table:
+    table = Table("what", "measured", title=f"{artifact} ({report['kind']}) on the {report['split']} split of {report['text']}")
+    baseline = report["baseline"]
+    for name in ("bits_per_symbol", "perplexity"):
+        table.add_row(name.replace("_", " "), f"{report[name]:.3f}")
+    table.add_row(f"{baseline['order']}-gram baseline, bits per symbol", f"{baseline['bits_per_symbol']:.3f}")
+    table.add_row("event density", f"{report['event_density']:.3f}")
+    table.add_row("event density per layer", ", ".join(f"{density:.3f}" for density in report["event_density_per_layer"]))
+    table.add_row("weight density", f"{report['weight_density']:.3f}")
+    return table
+
+
+def _macs_table(macs: dict[str, dict[str, float]]) -> Table:
+    table = Table("MACs per step", "dense", "weight-sparse", "weight- and event-sparse")
+    for group, counts in macs.items():
+        table.add_row(group.replace("_", " "), *(f"{count:,.0f}" for count in counts.values()))
+    return table

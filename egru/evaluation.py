@@ -1,0 +1,80 @@
+"""Evaluating whatever `egru train`, `prune` or `export` wrote."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from egru.artifacts import Kind, TextInfo, kind_of, load_matching_text, text_info
+from egru.measure import measure_model
+from sw_model import checkpoint, ngram
+from sw_model.datasets import TextDataset
+from sw_model.errors import UserError
+from sw_model.evaluate import Evaluation, evaluate_network
+from sw_model.export import export_checkpoint
+from sw_model.macs import MacReport, weight_density
+from sw_model.pruning import density
+from sw_model.quantized_model import QuantizedModel
+
+
+def evaluate_artifact(folder: Path, source: str | None, split: str, streams: int) -> dict[str, Any]:
+    """Measure a checkpoint or a model.
+
+    Args:
+        folder: What was written; a quantised checkpoint is exported in memory and measured as integers, which gives the same figures.
+        source: The text; None for the embedded one.
+        split: ``train``, ``valid`` or ``test``.
+        streams: See `sw_model.evaluate.deal`.
+
+    Returns:
+        JSON values; ``macs_per_step`` is None for a float network.
+
+    Raises:
+        UserError: When ``folder`` is damaged, or the text is not the network's.
+    """
+    if kind_of(folder) is Kind.MODEL:
+        model = QuantizedModel.load(folder)
+        info = text_info(model)
+        if info is None:
+            raise UserError(f"model {folder}", "knows no text, so its quality cannot be measured", "export it from a checkpoint")
+        return _evaluate_model(model, info, "model", source, split, streams)
+    loaded = checkpoint.load(folder)
+    known = loaded.manifest.data
+    info = TextInfo(known.name, known.unit, known.vocabulary)
+    if loaded.manifest.quantization is not None:
+        return _evaluate_model(export_checkpoint(folder), info, "quantised checkpoint", source, split, streams)
+    dataset = load_matching_text(info, source)
+    network = loaded.network()
+    evaluation = evaluate_network(network.double(), dataset.split(split), streams)
+    report = _report("float checkpoint", evaluation, density(network), None)
+    return report | {"text": dataset.name, "split": split, "baseline": _baseline(dataset, split)}
+
+
+def _evaluate_model(model: QuantizedModel, info: TextInfo, kind: str, source: str | None, split: str, streams: int) -> dict[str, Any]:
+    dataset = load_matching_text(info, source)
+    measured = measure_model(model, dataset.split(split), streams)
+    report = _report(kind, measured.evaluation, weight_density(model), measured.macs)
+    return report | {"text": dataset.name, "split": split, "baseline": _baseline(dataset, split)}
+
+
+def _report(kind: str, evaluation: Evaluation, weights: float, macs: MacReport | None) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "symbols": evaluation.symbols,
+        "bits_per_symbol": evaluation.bits_per_symbol,
+        "perplexity": evaluation.perplexity,
+        "event_density": evaluation.total_event_density,
+        "event_density_per_layer": list(evaluation.event_density),
+        "weight_density": weights,
+        "macs_per_step": None if macs is None else _macs(macs),
+    }
+
+
+def _baseline(dataset: TextDataset, split: str) -> dict[str, Any]:
+    order = ngram.DEFAULT_ORDER[dataset.unit]
+    return {"order": order, "bits_per_symbol": ngram.bits_per_symbol(dataset, order, split)}
+
+
+def _macs(macs: MacReport) -> dict[str, dict[str, float]]:
+    groups = {f"layer_{index}": group for index, group in enumerate(macs.layers)}
+    groups |= {"decoder": macs.decoder, "without_decoder": macs.without_decoder, "with_decoder": macs.with_decoder}
+    return {name: asdict(group) for name, group in groups.items()}

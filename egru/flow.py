@@ -1,0 +1,347 @@
+"""The whole flow behind `egru demo`: text to trained, pruned, quantised model, to proved RTL, to a bitstream and its figures.
+
+Everything that can be known to be wrong is looked at before training begins. Every stage writes its own folder when it is done, and
+``summary.json`` comes last: a folder with it is whole.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from egru import __version__
+from egru.artifacts import deal_sequences
+from egru.flow_config import DEMO_HARDWARE, FlowConfig
+from egru.measure import ModelMeasurement, measure_model
+from egru.output import CheckFailedError, progress_console, words_to_stderr, working
+from egru.place_and_route import BuildResult, build
+from egru.simulation import RESULT_FILE
+from egru.summary import (
+    CyclesSummary,
+    EquivalenceSummary,
+    Quality,
+    ReferenceEquivalence,
+    RtlEquivalence,
+    Summary,
+    TextSummary,
+    build_summary,
+    model_summary,
+    quality_summary,
+)
+from egru.tools import require_tools
+from hls_gen import rtl_backend
+from hls_gen.board import Board, load_board, render_top
+from hls_gen.hardware_config import HardwareConfig, plan
+from sw_model import checkpoint, ngram
+from sw_model.datasets import TextDataset, load_text
+from sw_model.equivalence import Comparison, compare_with_reference
+from sw_model.errors import UserError
+from sw_model.evaluate import deal
+from sw_model.export import export_checkpoint
+from sw_model.output_folder import require_free
+from sw_model.quantized_model import QuantizedModel
+from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.train import evaluate_checkpoint, run_phase
+from sw_model.train_config import TrainConfig
+
+CONFIG_FILE = "config.json"
+SUMMARY_FILE = "summary.json"
+PHASES = ("dense", "pruned", "quantised")
+#: Steps over which the fake-quantised network is compared with the reference: streams times steps of each.
+COMPARED_STREAMS, COMPARED_STEPS = 8, 256
+
+
+@dataclass(frozen=True)
+class DemoFolder:
+    """Where each stage writes, under ``root``."""
+
+    root: Path
+
+    @property
+    def model(self) -> Path:
+        """The exported artifact."""
+        return self.root / "model"
+
+    @property
+    def rtl(self) -> Path:
+        """The generated RTL."""
+        return self.root / "rtl"
+
+    @property
+    def simulation(self) -> Path:
+        """Log and result of the RTL simulation."""
+        return self.root / "simulation"
+
+    @property
+    def build(self) -> Path:
+        """Reports and bitstream."""
+        return self.root / "build"
+
+    def checkpoint(self, phase: str) -> Path:
+        """Return the folder of a phase's checkpoint."""
+        return self.root / "checkpoints" / phase
+
+    def clear(self) -> None:
+        """Remove what a demo writes, and nothing else."""
+        for path in (self.root / "checkpoints", self.model, self.rtl, self.simulation, self.build):
+            shutil.rmtree(path, ignore_errors=True)
+        for name in (CONFIG_FILE, SUMMARY_FILE):
+            (self.root / name).unlink(missing_ok=True)
+
+
+@dataclass
+class Stages:
+    """Times the stages and says one line about each when it has ended.
+
+    Attributes:
+        seconds: Wall-clock seconds by stage, in the order of their ends.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[list[str]]:
+        """Time a stage; the block appends to the list what its line shall say."""
+        said: list[str] = []
+        start = time.monotonic()
+        yield said
+        self.done(name, time.monotonic() - start, "  ".join(said))
+
+    def done(self, name: str, seconds: float, result: str) -> None:
+        """Record and show a stage that was timed elsewhere."""
+        self.seconds[name] = round(seconds, 2)
+        progress_console.print(f"[green]✓[/] {name.replace('_', ' '):<24}{seconds:7.1f} s   {result}", highlight=False)
+
+    def total(self) -> dict[str, float]:
+        """Return all times and their ``total`` by the clock, which is less than their sum where stages overlap."""
+        return self.seconds | {"total": round(time.monotonic() - self._started, 2)}
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What was found to be in order before the first stage."""
+
+    config: FlowConfig
+    hardware: HardwareConfig
+    board: Board | None
+    dataset: TextDataset
+
+
+def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool = False, with_build: bool = True) -> Summary:
+    """Run every stage.
+
+    Args:
+        config: The whole configuration.
+        out: Output folder.
+        force: Replace what an earlier demo wrote there.
+        resume: Keep the training phases that an earlier demo with the same configuration has finished there.
+        with_build: Go on to the bitstream.
+
+    Raises:
+        UserError: When something that the user gave will not do; before training where it can be known then.
+        CheckFailedError: When two forms of the model differ.
+    """
+    stages, folder = Stages(), DemoFolder(Path(out).resolve())
+    inputs = _check(config, folder, force=force, resume=resume, with_build=with_build)
+    if force and not resume:
+        folder.clear()
+    folder.root.mkdir(parents=True, exist_ok=True)
+    (folder.root / CONFIG_FILE).write_text(_config_text(config))
+
+    _train(inputs, folder, stages)
+    with stages.stage("export") as said:
+        model = export_checkpoint(folder.checkpoint("quantised"))
+        model.save(folder.model, force=resume)
+        said.append(f"model {model.content_hash()[:12]}")
+    compared = _compare(inputs, folder, model, stages)
+    measured, figures = _measure(inputs, folder, model, stages)
+    with stages.stage("generate") as said:
+        generated = rtl_backend.write(model, inputs.hardware, folder.rtl, force=resume)
+        said.append(f"{generated.plan.lanes} lanes, {sum(image.bits * len(image.words) for image in generated.memories) / 1024:.0f} kbit")
+    simulated, built = _prove_and_build(inputs, folder, stages, force=resume)
+
+    summary = Summary(
+        version=__version__,
+        text=_text_summary(inputs.dataset),
+        model=model_summary(model, measured, figures),
+        equivalence=EquivalenceSummary(
+            fake_quant_vs_reference=ReferenceEquivalence(steps=compared.steps, events=compared.events, mismatches=compared.mismatches),
+            rtl_vs_reference=RtlEquivalence(
+                **{name: simulated[name] for name in ("steps", "events", "values", "mismatches")},
+                log=str(Path(simulated["log"]).relative_to(folder.root)),
+            ),
+        ),
+        cycles=CyclesSummary(
+            mean_per_step=simulated["cycles_per_step"],
+            dense_equivalent_per_step=measured.macs.with_decoder.dense / simulated["lanes"],
+            occupancy=simulated["occupancy"],
+            lanes=simulated["lanes"],
+        ),
+        build=None if built is None else build_summary(built, folder.build.name),
+        seconds=stages.total(),
+    )
+    _write_whole(folder.root / SUMMARY_FILE, json.dumps(summary.as_json(), indent=1) + "\n")
+    return summary
+
+
+def _check(config: FlowConfig, folder: DemoFolder, *, force: bool, resume: bool, with_build: bool) -> _Inputs:
+    """Look at everything that would stop a later stage."""
+    _check_folder(config, folder, force=force, resume=resume)
+    require_tools()
+    if config.qat.quantization is None:
+        raise UserError("table [qat]", "has no quantization, so nothing could be exported", "add quantization = { weight_bits = 8 }")
+    board = None
+    if with_build:
+        board = load_board(config.build.board)
+        render_top(board, config.build.clock_mhz)
+    dataset = load_text(config.data.source, config.data.unit, max_vocabulary=config.data.max_vocabulary)
+    deal_sequences(dataset.test, config.simulation.steps, config.simulation.sequences)
+    hardware = config.hardware or DEMO_HARDWARE
+    symbols = len(dataset.vocabulary)
+    # Lanes are judged by the shape alone, so a stand-in of the same shape tells what the trained model would.
+    plan(random_model(RandomModelSpec(hidden=config.dense.network.hidden_sizes, tokens=symbols, classes=symbols)), hardware)
+    return _Inputs(config, hardware, board, dataset)
+
+
+def _check_folder(config: FlowConfig, folder: DemoFolder, *, force: bool, resume: bool) -> None:
+    if not resume:
+        require_free(folder.root, force=force)
+        return
+    path = folder.root / CONFIG_FILE
+    if not path.is_file():
+        raise UserError(f"folder {folder.root}", "holds no unfinished demo", "leave out --resume")
+    if path.read_text() != _config_text(config):
+        raise UserError(f"file {path}", "has another configuration", "resume with the same one, or give --force instead")
+
+
+def _config_text(config: FlowConfig) -> str:
+    return json.dumps(config.model_dump(mode="json"), indent=1) + "\n"
+
+
+def _train(inputs: _Inputs, folder: DemoFolder, stages: Stages) -> None:
+    """Train dense, prune gradually, then quantise; each phase starts from the one before."""
+    config = inputs.config
+    start_from: Path | None = None
+    for phase, settings in zip(PHASES, (config.dense, config.prune, config.qat), strict=True):
+        start_from = _run_phase(phase, settings, inputs.dataset, folder, start_from, stages)
+
+
+def _run_phase(
+    phase: str, settings: TrainConfig, dataset: TextDataset, folder: DemoFolder, start_from: Path | None, stages: Stages
+) -> Path:
+    place = folder.checkpoint(phase)
+    with words_to_stderr():
+        # In a fresh folder there is nothing to resume, so this is right with and without --resume.
+        metrics = run_phase(settings, dataset, place, start_from, resume=True)
+    result = f"{metrics['validation_bits']:.3f} bits per symbol, event density {metrics['event_density']:.3f}"
+    # The phase's own clock: it also knows the time spent before it was stopped and resumed.
+    stages.done(f"train_{phase}", metrics["seconds"], f"{result}, weight density {metrics['weight_density']:.3f}")
+    return place
+
+
+def _compare(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages: Stages) -> Comparison:
+    tokens = deal(inputs.dataset.test, COMPARED_STREAMS)[:, :COMPARED_STEPS]
+    network = checkpoint.load(folder.checkpoint("quantised")).network()
+    with stages.stage("fake_quant_vs_reference") as said, working("comparing with the reference"), words_to_stderr():
+        found = compare_with_reference(network, tokens, model=model, failure_folder=folder.root / "mismatch")
+        said.append(f"{found.steps:,} steps, {found.events:,} events, {found.mismatches} mismatches")
+    if found.mismatches:
+        raise CheckFailedError(
+            f"fake-quantised network and reference differ in {found.mismatches} of {found.values} values; first case saved in {found.saved}"
+        )
+    return found
+
+
+def _measure(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages: Stages) -> tuple[ModelMeasurement, Quality]:
+    dataset = inputs.dataset
+    with stages.stage("evaluation") as said, working("evaluating on the held-out test split"):
+        dense, pruned = (evaluate_checkpoint(folder.checkpoint(phase), dataset).bits_per_symbol for phase in PHASES[:2])
+        measured = measure_model(model, dataset.test)
+        order = ngram.DEFAULT_ORDER[dataset.unit]
+        figures = quality_summary(
+            dataset.unit,
+            dense=dense,
+            pruned=pruned,
+            quantised=measured.evaluation.bits_per_symbol,
+            baseline=ngram.bits_per_symbol(dataset, order),
+            order=order,
+        )
+        said.append(f"{figures.metric}: float {figures.float_:.3f}, quantised {figures.quantised:.3f}, {order}-gram {figures.baseline:.3f}")
+    return measured, figures
+
+
+def _prove_and_build(inputs: _Inputs, folder: DemoFolder, stages: Stages, *, force: bool) -> tuple[dict[str, Any], BuildResult | None]:
+    """Simulate in a process of its own while place and route runs here."""
+    settings = inputs.config.build
+    with _simulation(inputs.config, folder, force=force) as process, ThreadPoolExecutor(1) as waiter:
+        simulated = waiter.submit(_simulation_result, process, folder, stages)
+        built = None
+        if inputs.board is not None:
+            with stages.stage("build") as said:
+                built = build(
+                    folder.rtl,
+                    inputs.board,
+                    folder.build,
+                    seeds=settings.seeds,
+                    clock_mhz=settings.clock_mhz,
+                    jobs=settings.jobs,
+                    force=force,
+                )
+                said.append(f"{built.lut4:,} LUT4, {built.bram} block RAMs, {built.dsp} DSPs, {built.fmax_mhz:.1f} MHz")
+            stages.seconds |= {f"build_{name}": seconds for name, seconds in built.seconds.items()}
+            return simulated.result(), built
+        with working("simulating"):
+            return simulated.result(), None
+
+
+@contextmanager
+def _simulation(config: FlowConfig, folder: DemoFolder, *, force: bool) -> Iterator[subprocess.Popen[str]]:
+    """Start `egru simulate`, as a user would call it; a process because cocotb's runner changes the environment of its own."""
+    settings = config.simulation
+    options = {"steps": settings.steps, "sequences": settings.sequences, "seed": settings.seed, "data": config.data.source}
+    options |= {"idle": settings.idle.value, "back-pressure": settings.back_pressure.value, "out": folder.simulation}
+    arguments = [f"--{name}={value}" for name, value in options.items()] + ["--json"] + (["--force"] if force else [])
+    command = [sys.executable, "-m", "egru", "simulate", str(folder.rtl), *arguments]
+    # A session of its own, so that an early end takes the simulator with it.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield process
+    except BaseException:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def _simulation_result(process: subprocess.Popen[str], folder: DemoFolder, stages: Stages) -> dict[str, Any]:
+    start = time.monotonic()
+    _, words = process.communicate()
+    if process.returncode != 0:
+        reason = (words.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+        raise CheckFailedError(f"egru simulate {folder.rtl}: {reason.removeprefix('check failed: ')}")
+    result: dict[str, Any] = json.loads((folder.simulation / RESULT_FILE).read_text())
+    said = f"{result['steps']:,} steps, {result['events']:,} events, {result['values']:,} values, {result['mismatches']} mismatches"
+    stages.done("rtl_vs_reference", time.monotonic() - start, said)
+    return result
+
+
+def _text_summary(dataset: TextDataset) -> TextSummary:
+    return TextSummary(
+        name=dataset.name, unit=dataset.unit, vocabulary=len(dataset.vocabulary), train=len(dataset.train), test=len(dataset.test)
+    )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is either absent or whole."""
+    part = path.with_name(f".{path.name}.partial")
+    part.write_text(text)
+    part.replace(path)

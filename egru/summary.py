@@ -1,0 +1,240 @@
+"""The shape of ``summary.json``, and how its figures are shown to people."""
+
+from typing import Any
+
+from pydantic import Field
+from rich.table import Table
+
+from egru.config import StrictModel
+from egru.measure import METRICS, ModelMeasurement, layer_weight_densities, parameter_count, quality
+from egru.place_and_route import BuildResult
+from sim.equivalence import EquivalenceResult
+from sw_model.datasets import Unit
+from sw_model.macs import Macs, weight_density
+from sw_model.quantized_model import QuantizedModel
+
+
+class Quality(StrictModel):
+    """How well the held-out test split is predicted; less is better.
+
+    Attributes:
+        metric: Bits per character, or perplexity of words.
+        float_: The dense network in floating point.
+        pruned: The pruned network in floating point.
+        quantised: The pruned, quantised model, by the integer reference.
+        baseline: An interpolated n-gram model trained on the same training split.
+        baseline_order: Its longest n-gram.
+    """
+
+    metric: str
+    float_: float = Field(alias="float")
+    pruned: float
+    quantised: float
+    baseline: float
+    baseline_order: int
+
+
+class MacsSummary(StrictModel):
+    """MACs per time step, docs/semantics.md section 9."""
+
+    dense: float
+    weight_sparse: float
+    event_sparse: float
+
+    @classmethod
+    def of(cls, macs: Macs) -> "MacsSummary":
+        """Take the figures of one matrix group."""
+        return cls(dense=macs.dense, weight_sparse=macs.weight_sparse, event_sparse=macs.event_sparse)
+
+
+class ModelSummary(StrictModel):
+    """The exported model.
+
+    Attributes:
+        layers: Neurons per layer.
+        weight_bits: Bits of W and R.
+        decoder_bits: Bits of D.
+        weight_density: Share of non-zero weights in W (layers after the first), R and D.
+        weight_density_per_layer: The same for W and R of each layer.
+        event_density: Events per neuron and step on the test split.
+        event_density_per_layer: The same for each layer.
+        parameters: Trained values, zero weights included.
+        hash: SHA-256 of everything that the arithmetic depends on.
+        quality: How well it predicts.
+        macs_without_decoder: MACs per step of W (layers after the first) and R.
+        macs_with_decoder: The same with D.
+    """
+
+    layers: tuple[int, ...]
+    weight_bits: int
+    decoder_bits: int
+    weight_density: float
+    weight_density_per_layer: tuple[float, ...]
+    event_density: float
+    event_density_per_layer: tuple[float, ...]
+    parameters: int
+    hash: str
+    quality: Quality
+    macs_without_decoder: MacsSummary
+    macs_with_decoder: MacsSummary
+
+
+class ReferenceEquivalence(StrictModel):
+    """The fake-quantised network against the integer reference."""
+
+    steps: int
+    events: int
+    mismatches: int
+
+
+class RtlEquivalence(StrictModel):
+    """The simulated RTL against the integer reference; ``values`` is what was compared with ==."""
+
+    steps: int
+    events: int
+    values: int
+    mismatches: int
+    log: str
+
+
+class EquivalenceSummary(StrictModel):
+    """Both comparisons."""
+
+    fake_quant_vs_reference: ReferenceEquivalence
+    rtl_vs_reference: RtlEquivalence
+
+
+class CyclesSummary(StrictModel):
+    """What a time step costs.
+
+    Attributes:
+        mean_per_step: Clock cycles from the first token to the last logit, divided by the steps.
+        dense_equivalent_per_step: Dense MACs of W (layers after the first), R and D, divided by the lanes: what a dense engine takes whose
+            lanes are all busy in every cycle.
+        occupancy: Share of lane-cycles that did a useful MAC.
+        lanes: Of all layers and the decoder.
+    """
+
+    mean_per_step: float
+    dense_equivalent_per_step: float
+    occupancy: float
+    lanes: int
+
+
+class BuildSummary(StrictModel):
+    """What place and route made; see `egru.place_and_route.BuildResult`."""
+
+    board: str
+    lut4: int
+    ff: int
+    bram: int
+    dsp: int
+    fmax_mhz: float
+    target_mhz: float
+    timing_met: bool
+    bitstream: str
+    bitstream_bytes: int
+
+
+class TextSummary(StrictModel):
+    """The text: its name, its unit, and symbols in the vocabulary and in the splits."""
+
+    name: str
+    unit: Unit
+    vocabulary: int
+    train: int
+    test: int
+
+
+class Summary(StrictModel):
+    """``summary.json``. Paths are relative to its folder; ``build`` is null when none was asked for; seconds are wall-clock."""
+
+    version: str
+    text: TextSummary
+    model: ModelSummary
+    equivalence: EquivalenceSummary
+    cycles: CyclesSummary
+    build: BuildSummary | None
+    seconds: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON values with the names of the file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def model_summary(model: QuantizedModel, measured: ModelMeasurement, figures: Quality) -> ModelSummary:
+    """Collect what is known of an exported model."""
+    return ModelSummary(
+        layers=tuple(layer.neurons for layer in model.layers),
+        weight_bits=model.layers[0].weight_bits,
+        decoder_bits=model.decoder.weight_bits,
+        weight_density=weight_density(model),
+        weight_density_per_layer=tuple(layer_weight_densities(model)),
+        event_density=measured.evaluation.total_event_density,
+        event_density_per_layer=measured.evaluation.event_density,
+        parameters=parameter_count(model),
+        hash=model.content_hash(),
+        quality=figures,
+        macs_without_decoder=MacsSummary.of(measured.macs.without_decoder),
+        macs_with_decoder=MacsSummary.of(measured.macs.with_decoder),
+    )
+
+
+def quality_summary(unit: Unit, *, dense: float, pruned: float, quantised: float, baseline: float, order: int) -> Quality:
+    """Turn bits per symbol into the metric of ``unit``."""
+    values = {"float": dense, "pruned": pruned, "quantised": quantised, "baseline": baseline}
+    return Quality(metric=METRICS[unit], baseline_order=order, **{name: quality(bits, unit) for name, bits in values.items()})
+
+
+def rtl_equivalence(result: EquivalenceResult, log: str) -> RtlEquivalence:
+    """Take the counts of a simulation."""
+    return RtlEquivalence(steps=result.steps, events=result.events, values=result.values, mismatches=result.mismatches, log=log)
+
+
+def build_summary(result: BuildResult, folder: str) -> BuildSummary:
+    """Take the figures of a build whose output folder is ``folder``, relative to the summary."""
+    figures = {name: value for name, value in result.as_dict().items() if name in BuildSummary.model_fields}
+    return BuildSummary(**(figures | {"bitstream": f"{folder}/{result.bitstream}"}))
+
+
+def summary_table(summary: Summary) -> Table:
+    """Lay the figures out for people."""
+    table = Table("what", "measured", title=f"{summary.text.name}: {' + '.join(map(str, summary.model.layers))} neurons")
+    for what, measured in _model_rows(summary.model) + _hardware_rows(summary):
+        table.add_row(what, measured)
+    return table
+
+
+def _model_rows(model: ModelSummary) -> list[tuple[str, str]]:
+    figures, macs = model.quality, model.macs_with_decoder
+    per_layer = ", ".join(f"{density:.3f}" for density in model.event_density_per_layer)
+    return [
+        (f"{figures.metric}, float", f"{figures.float_:.3f}"),
+        (f"{figures.metric}, pruned", f"{figures.pruned:.3f}"),
+        (f"{figures.metric}, pruned and quantised to {model.weight_bits} bits", f"{figures.quantised:.3f}"),
+        (f"{figures.metric}, {figures.baseline_order}-gram baseline", f"{figures.baseline:.3f}"),
+        ("weight sparsity", f"{1.0 - model.weight_density:.1%}"),
+        ("event density (per layer)", f"{model.event_density:.3f} ({per_layer})"),
+        ("MACs per step: dense, weight-sparse, with events", f"{macs.dense:,.0f}   {macs.weight_sparse:,.0f}   {macs.event_sparse:,.0f}"),
+    ]
+
+
+def _hardware_rows(summary: Summary) -> list[tuple[str, str]]:
+    reference, rtl = summary.equivalence.fake_quant_vs_reference, summary.equivalence.rtl_vs_reference
+    cycles, build = summary.cycles, summary.build
+    gain = cycles.dense_equivalent_per_step / cycles.mean_per_step
+    rows = [
+        ("fake-quantised = reference", f"{reference.steps:,} steps, {reference.events:,} events, {reference.mismatches} mismatches"),
+        ("RTL = reference", f"{rtl.steps:,} steps, {rtl.events:,} events, {rtl.values:,} values, {rtl.mismatches} mismatches"),
+        (f"cycles per step on {cycles.lanes} lanes", f"{cycles.mean_per_step:,.1f}"),
+        ("the same, dense with every lane busy", f"{cycles.dense_equivalent_per_step:,.1f} ({gain:.1f} times as many)"),
+        ("lane occupancy", f"{cycles.occupancy:.2f}"),
+    ]
+    if build is not None:
+        timing = "met" if build.timing_met else "MISSED"
+        rows += [
+            (f"{build.board}: LUT4, FF, block RAM, DSP", f"{build.lut4:,}   {build.ff:,}   {build.bram}   {build.dsp}"),
+            ("clock after routing", f"{build.fmax_mhz:.1f} MHz (target {build.target_mhz:g} MHz {timing})"),
+            ("bitstream", f"{build.bitstream} ({build.bitstream_bytes:,} bytes)"),
+        ]
+    return [*rows, ("wall-clock time", f"{summary.seconds['total']:.0f} s")]

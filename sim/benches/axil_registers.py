@@ -1,0 +1,243 @@
+"""egru_axil_registers: every address, every access right, sticky bits, counters read consistently."""
+
+import random
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+
+PERIOD_NS = 10
+CONTROL, STATUS, ERRORS, CYCLES, STEPS, IRQ_STATUS = 0x30, 0x34, 0x38, 0x40, 0x48, 0x58
+COUNTERS, BLOCK_STRIDE = 0x100, 0x80
+PULSES = ("step_i", "sequence_end_i", "token_error_i")
+
+
+class Bench:
+    """The module with its bus master."""
+
+    def __init__(self, dut: Any, stall: float = 0.0) -> None:
+        self.dut = dut
+        self.rng = random.Random(cocotb.RANDOM_SEED)
+        self.blocks, self.counters, self.bits = (int(dut[name].value) for name in ("Blocks", "CountersPerBlock", "CounterBits"))
+        self._stall = stall
+
+    async def start(self) -> None:
+        """Reset the module and connect the bus master."""
+        dut = self.dut
+        for name in ("busy_i", *PULSES, "counters_i"):
+            dut[name].value = 0
+        dut.rst_ni.value = 0
+        Clock(dut.clk_i, PERIOD_NS, "ns").start()
+        await ClockCycles(dut.clk_i, 3)
+        dut.rst_ni.value = 1
+        self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i)
+        write, read = self.master.write_if, self.master.read_if
+        for channel in (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel):
+            channel.set_pause_generator(self._pauses())
+
+    def _pauses(self) -> Any:
+        while True:
+            yield self.rng.random() < self._stall
+
+    async def read(self, address: int) -> int | None:
+        """Return a register's value, None when the access is refused."""
+        answer = await self.master.read(address, 4)
+        if answer.resp == AxiResp.OKAY:
+            return int.from_bytes(answer.data, "little")
+        assert answer.resp == AxiResp.SLVERR
+        assert answer.data == bytes(4)
+        return None
+
+    async def write(self, address: int, value: int, length: int = 4) -> bool:
+        """Write the lowest ``length`` bytes at ``address``; return whether the access was accepted."""
+        answer = await self.master.write(address, value.to_bytes(length, "little"))
+        assert answer.resp in (AxiResp.OKAY, AxiResp.SLVERR)
+        return bool(answer.resp == AxiResp.OKAY)
+
+    async def read_pair(self, address: int) -> int:
+        """Read a 64-bit value, low word first."""
+        low, high = await self.read(address), await self.read(address + 4)
+        assert low is not None
+        assert high is not None
+        return high << 32 | low
+
+    async def pulse(self, name: str) -> None:
+        """Raise an input for one cycle."""
+        self.dut[name].value = 1
+        await RisingEdge(self.dut.clk_i)
+        self.dut[name].value = 0
+
+    def constants(self) -> dict[int, int]:
+        """Return the registers that never change."""
+        model_hash = int(self.dut.ModelHash.value)
+        words = {0x10 + 4 * word: model_hash >> 32 * word & 0xFFFFFFFF for word in range(8)}
+        return words | {0x00: 0x45475255, 0x04: int(self.dut.Version.value), 0x50: self.blocks, 0x54: int(self.dut.Lanes.value)}
+
+    def mapped(self) -> set[int]:
+        """Return every address that answers."""
+        plain = {CONTROL, STATUS, ERRORS, CYCLES, CYCLES + 4, STEPS, STEPS + 4, IRQ_STATUS, *self.constants()}
+        counters = {
+            COUNTERS + BLOCK_STRIDE * block + 8 * k + half for block in range(self.blocks) for k in range(self.counters) for half in (0, 4)
+        }
+        return plain | counters
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(stall=[0.0, 0.6])
+async def every_address_answers_as_documented(dut: Any, stall: float) -> None:
+    """Read all 1024 words: constants have their values, holes answer SLVERR; writing read-only registers changes nothing."""
+    bench = Bench(dut, stall)
+    await bench.start()
+    constants, mapped = bench.constants(), bench.mapped()
+    for address in range(0, 0x1000, 4):
+        value = await bench.read(address)
+        assert (value is not None) == (address in mapped), f"address 0x{address:03x}"
+        if address in constants:
+            assert value == constants[address], f"address 0x{address:03x}"
+    for address in sorted(constants):
+        assert await bench.write(address, 0xFFFFFFFF)
+        assert await bench.read(address) == constants[address]
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def unmapped_accesses_set_a_sticky_error(dut: Any) -> None:
+    """Both directions set bit 1; writing 1 clears it, writing 0 or another byte does not."""
+    bench = Bench(dut)
+    await bench.start()
+    for access in ("read", "write"):
+        assert await bench.read(ERRORS) == 0
+        if access == "read":
+            assert await bench.read(0x3C) is None
+        else:
+            assert not await bench.write(0x3C, 1)
+        assert await bench.read(ERRORS) == 2
+        await bench.write(ERRORS, 1)
+        await bench.write(ERRORS + 1, 0xFF, length=1)
+        assert await bench.read(ERRORS) == 2
+        await bench.write(ERRORS, 2)
+        assert await bench.read(ERRORS) == 0
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def a_token_error_is_sticky_and_wins_over_its_clearing(dut: Any) -> None:
+    """Bit 0 keeps a pulse; a pulse in the very cycle of the clearing write is not lost."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.pulse("token_error_i")
+    assert await bench.read(ERRORS) == 1
+    dut.token_error_i.value = 1
+    clearing = cocotb.start_soon(bench.write(ERRORS, 1))
+    while True:
+        await FallingEdge(dut.clk_i)
+        if dut.s_axil_awready.value == 1:
+            break
+    await RisingEdge(dut.clk_i)
+    dut.token_error_i.value = 0
+    await clearing
+    assert await bench.read(ERRORS) == 1
+    await bench.write(ERRORS, 1)
+    assert await bench.read(ERRORS) == 0
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def the_interrupt_follows_status_and_enable(dut: Any) -> None:
+    """``irq_o`` is the sticky status, gated by the enable bit."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.pulse("sequence_end_i")
+    assert await bench.read(IRQ_STATUS) == 1
+    assert dut.irq_o.value == 0
+    await bench.write(CONTROL, 2)
+    assert await bench.read(CONTROL) == 2
+    assert dut.irq_o.value == 1
+    await bench.write(CONTROL + 1, 0, length=1)
+    assert dut.irq_o.value == 1, "a byte that was not strobed changed"
+    await bench.write(IRQ_STATUS, 1)
+    assert dut.irq_o.value == 0
+    assert await bench.read(IRQ_STATUS) == 0
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def control_pulses_last_one_cycle(dut: Any) -> None:
+    """Each pulse bit gives one cycle, reads back 0, and needs its strobe."""
+    bench = Bench(dut)
+    await bench.start()
+    seen = {"soft_reset_o": 0, "counters_clear_o": 0}
+
+    async def watch() -> None:
+        while True:
+            await RisingEdge(dut.clk_i)
+            for name in seen:
+                seen[name] += int(dut[name].value)
+
+    cocotb.start_soon(watch())
+    await bench.write(CONTROL, 1)
+    assert await bench.read(CONTROL) == 0
+    assert seen == {"soft_reset_o": 1, "counters_clear_o": 0}
+    await bench.write(CONTROL, 4)
+    assert await bench.read(CONTROL) == 0
+    assert seen == {"soft_reset_o": 1, "counters_clear_o": 1}
+    await bench.write(CONTROL + 2, 5, length=1)
+    await ClockCycles(dut.clk_i, 5)
+    assert seen == {"soft_reset_o": 1, "counters_clear_o": 1}
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def cycles_and_steps_are_counted_and_cleared(dut: Any) -> None:
+    """Busy cycles and step pulses are counted one for one."""
+    bench = Bench(dut)
+    await bench.start()
+    busy = steps = 0
+    for _ in range(300):
+        is_busy, is_step = bench.rng.getrandbits(1), int(bench.rng.random() < 0.1)
+        dut.busy_i.value, dut.step_i.value = is_busy, is_step
+        busy, steps = busy + is_busy, steps + is_step
+        await RisingEdge(dut.clk_i)
+    dut.busy_i.value = dut.step_i.value = 0
+    assert await bench.read_pair(CYCLES) == busy
+    assert await bench.read_pair(STEPS) == steps
+    dut.busy_i.value = 1
+    assert await bench.read(STATUS) == 1
+    dut.busy_i.value = 0
+    assert await bench.read(STATUS) == 0
+    await bench.write(CONTROL, 4)
+    assert (await bench.read_pair(CYCLES), await bench.read_pair(STEPS)) == (0, 0)
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def counters_are_read_where_they_stand_and_in_one_piece(dut: Any) -> None:
+    """Every counter has its address; the high word is the one that belonged to the low word, even when the counter moves on."""
+    bench = Bench(dut)
+    await bench.start()
+    count = bench.blocks * bench.counters
+    values = [bench.rng.getrandbits(bench.bits) for _ in range(count)]
+    dut.counters_i.value = sum(value << bench.bits * place for place, value in enumerate(values))
+    for place in bench.rng.sample(range(count), count):
+        block, k = divmod(place, bench.counters)
+        address = COUNTERS + BLOCK_STRIDE * block + 8 * k
+        assert await bench.read_pair(address) == values[place]
+        low = await bench.read(address)
+        dut.counters_i.value = 0
+        for _ in range(2):  # the copy stands until the next low word is read
+            assert (low, await bench.read(address + 4)) == (values[place] & 0xFFFFFFFF, values[place] >> 32)
+        dut.counters_i.value = sum(value << bench.bits * place for place, value in enumerate(values))
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def reads_and_writes_run_side_by_side(dut: Any) -> None:
+    """Many accesses under way at once, with pauses on every channel, answer in their order."""
+    bench = Bench(dut, 0.5)
+    await bench.start()
+    constants = bench.constants()
+    addresses = bench.rng.choices(sorted(constants), k=200)
+    reads = [bench.master.init_read(address, 4) for address in addresses]
+    writes = [bench.master.init_write(CONTROL, (2 * (number % 2)).to_bytes(4, "little")) for number in range(200)]
+    for address, access in zip(addresses, reads, strict=True):
+        await access.wait()
+        assert int.from_bytes(access.data.data, "little") == constants[address]
+    for access in writes:
+        await access.wait()
+        assert access.data.resp == AxiResp.OKAY
+    assert await bench.read(CONTROL) == 2

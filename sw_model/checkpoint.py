@@ -1,0 +1,192 @@
+"""Checkpoints: a folder with ``tensors.safetensors`` and ``manifest.json``. Everything is checked when it is loaded; nothing is unpickled.
+
+A finished phase and a phase under way have the same form; the latter also holds what training needs to go on. Random numbers are drawn from
+seed and step (see `sw_model.train`), so there is no generator state to save.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from sw_model.datasets import Unit
+from sw_model.errors import UserError
+from sw_model.event_gru import EventNetwork, NetworkConfig
+from sw_model.output_folder import staged_folder
+from sw_model.pruning import prunable
+from sw_model.quantizers import QuantizationConfig, QuantizedArithmetic
+
+MANIFEST_FILE = "manifest.json"
+TENSORS_FILE = "tensors.safetensors"
+FORMAT_NAME = "egru-checkpoint"
+REMEDY = "train again, or give the folder that `egru train` wrote"
+PARAMETER, MASK = "parameter.", "mask."
+
+
+class DataInfo(BaseModel):
+    """Which text a network was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    unit: Unit
+    vocabulary: tuple[str, ...]
+
+
+class Manifest(BaseModel):
+    """Everything about a checkpoint that is not a tensor.
+
+    Attributes:
+        network: Shape and neuron constants.
+        quantization: Widths, or None for a float network.
+        exponents: Fraction bits per weight group; there if and only if ``quantization`` is.
+        data: The text.
+        step: Optimiser steps done in the phase.
+        metrics: What the phase measured.
+        training: The phase's configuration and position, for resuming.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["egru-checkpoint"] = "egru-checkpoint"
+    version: Literal[1] = 1
+    network: NetworkConfig
+    quantization: QuantizationConfig | None
+    exponents: dict[str, int] | None
+    data: DataInfo
+    step: int
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+    tensors_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checked checkpoint.
+
+    Attributes:
+        folder: Where it was read.
+        manifest: Everything but tensors.
+        tensors: By name; ``parameter.*`` and ``mask.*`` always mean the same, other prefixes belong to `sw_model.train`.
+    """
+
+    folder: Path
+    manifest: Manifest
+    tensors: dict[str, Tensor]
+
+    def network(self) -> EventNetwork:
+        """Build the network, with quantised arithmetic when the checkpoint has it."""
+        network = _build(self.manifest)
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(self.tensors[PARAMETER + name])
+        return network
+
+    def masks(self) -> dict[str, Tensor]:
+        """Return the pruning masks, bool; empty when nothing was pruned."""
+        return self.group(MASK)
+
+    def group(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose name starts with ``prefix``, without it."""
+        return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
+
+
+def save(folder: Path, manifest: Manifest, tensors: dict[str, Tensor], *, force: bool = False) -> None:
+    """Write a checkpoint, all or nothing.
+
+    Raises:
+        UserError: When ``folder`` holds something and ``force`` is not given.
+    """
+    data = save_tensors({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+    content = manifest.model_copy(update={"tensors_sha256": hashlib.sha256(data).hexdigest()}).model_dump(mode="json")
+    with staged_folder(folder, force=force) as staging:
+        (staging / TENSORS_FILE).write_bytes(data)
+        (staging / MANIFEST_FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def network_tensors(network: EventNetwork, masks: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name a network's parameters and masks as a checkpoint does."""
+    named = {PARAMETER + name: parameter for name, parameter in network.named_parameters()}
+    return named | {MASK + name: mask for name, mask in masks.items()}
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises:
+        UserError: When a file is missing, truncated or altered, a key is unknown, a shape disagrees, or a weight is NaN or Inf.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder / MANIFEST_FILE)
+    tensors = _read_tensors(folder / TENSORS_FILE, manifest.tensors_sha256)
+    loaded = Checkpoint(folder, manifest, tensors)
+    _check(loaded)
+    return loaded
+
+
+def _read_manifest(path: Path) -> Manifest:
+    if not path.is_file():
+        raise UserError(f"checkpoint file {path}", "does not exist", REMEDY)
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the top level"
+        raise UserError(f"checkpoint manifest {path}", f"is wrong at {where}: {first['msg']}", REMEDY) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"checkpoint manifest {path}", f"is not valid JSON ({error})", REMEDY) from error
+
+
+def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UserError(f"checkpoint file {path}", "does not exist", REMEDY)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(f"checkpoint tensors {path}", "do not match their manifest: the file is truncated or altered", REMEDY)
+    try:
+        tensors: dict[str, Tensor] = load_tensors(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise UserError(f"checkpoint tensors {path}", f"are not a safetensors file ({error})", REMEDY) from error
+    return tensors
+
+
+def _build(manifest: Manifest) -> EventNetwork:
+    # The initial weights are about to be replaced; the caller's random numbers must not notice.
+    with torch.random.fork_rng(devices=[]):
+        network = EventNetwork(manifest.network)
+    if manifest.quantization is not None:
+        arithmetic = QuantizedArithmetic(manifest.quantization, len(manifest.network.hidden_sizes))
+        arithmetic.set_exponents(manifest.exponents or {})
+        network.arithmetic = arithmetic
+    return network
+
+
+def _check(loaded: Checkpoint) -> None:
+    manifest, tensors = loaded.manifest, loaded.tensors
+    if manifest.network.tokens != len(manifest.data.vocabulary):
+        what = f"vocabulary of {len(manifest.data.vocabulary)} symbols"
+        raise UserError(what, f"disagrees with tokens={manifest.network.tokens}", REMEDY)
+    network = _build(manifest)
+    expected = dict(network.named_parameters())
+    found = loaded.group(PARAMETER)
+    for name in sorted(expected.keys() ^ found.keys()):
+        raise UserError(f"tensor {name}", "is missing from the checkpoint" if name in expected else "belongs to no parameter", REMEDY)
+    for name, parameter in expected.items():
+        if found[name].shape != parameter.shape or found[name].dtype != parameter.dtype:
+            what = f"tensor {name} of shape {tuple(found[name].shape)} and type {found[name].dtype}"
+            raise UserError(what, f"disagrees with the expected {tuple(parameter.shape)}, {parameter.dtype}", REMEDY)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise UserError(f"tensor {name.removeprefix(PARAMETER)}", "holds NaN or Inf", "train again with a lower learning rate")
+    shapes = {name: weight.shape for name, weight in prunable(network).items()}
+    for name, mask in loaded.masks().items():
+        if shapes.get(name) != mask.shape or mask.dtype != torch.bool:
+            raise UserError(f"mask of {name}, shape {tuple(mask.shape)}", "belongs to no weight of that shape", REMEDY)

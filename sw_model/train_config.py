@@ -1,0 +1,122 @@
+"""What a user may set for training, checked when it is read; a recipe is a TOML file with one table per phase."""
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from sw_model.datasets import EMBEDDED, Unit
+from sw_model.errors import UserError
+from sw_model.event_gru import Dropout, NetworkShape
+from sw_model.pruning import PruningConfig
+from sw_model.quantizers import QuantizationConfig
+from sw_model.strict_toml import StrictModel, load_toml
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class DataConfig(StrictModel):
+    """Which text; see `datasets.load_text`."""
+
+    source: str = EMBEDDED
+    unit: Unit = "characters"
+    max_vocabulary: int | None = None
+
+
+class ActivityConfig(StrictModel):
+    """Pulls the event density down: adds weight * max(0, density - target) to the loss.
+
+    Attributes:
+        target: Event density over all layers below which nothing is added.
+        weight: In nats per unit of density.
+    """
+
+    target: float = Field(ge=0, le=1)
+    weight: float = Field(ge=0)
+
+
+class TrainConfig(StrictModel):
+    """One phase of training.
+
+    Attributes:
+        network: Shape of a new network; not read when the phase starts from a checkpoint.
+        quantization: Widths for quantisation-aware training; None keeps the arithmetic of the checkpoint.
+        pruning: None keeps the masks of the checkpoint.
+        activity: Pressure on the event density.
+        dropout: Probabilities of zeroing while training.
+        steps: Optimiser steps.
+        streams: Contiguous streams that the text is dealt over.
+        chunk: Time steps between two optimiser steps; the state is carried across, the gradient is not.
+        learning_rate: After warm-up.
+        final_learning_rate: Share of it that is left at the last step, reached along a cosine.
+        warmup_steps: Steps of linear warm-up.
+        cosine_from: Step at which the cosine begins.
+        betas: Of AdamW.
+        weight_decay: Of AdamW; matrices only.
+        gradient_clip: Largest norm of the whole gradient.
+        max_event_density: A validation above it is best only when none was below.
+        validate_every: Steps between two validations; the last step always validates.
+        validation_streams: Streams of a validation.
+        patience: Validations without a better one before the phase stops; 0 never stops.
+        checkpoint_every: Steps between two checkpoints for resuming; 0 writes none.
+        threads: Threads of one matrix product. The result depends on it in the last bit; more than one pays only on idle cores.
+        seed: Fixes initial weights, data order and dropout.
+    """
+
+    network: NetworkShape = NetworkShape()
+    quantization: QuantizationConfig | None = None
+    pruning: PruningConfig | None = None
+    activity: ActivityConfig | None = None
+    dropout: Dropout = Dropout()
+    steps: int = Field(ge=1)
+    streams: int = Field(default=64, ge=1)
+    chunk: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    final_learning_rate: float = Field(default=0.05, ge=0, le=1)
+    warmup_steps: int = Field(default=20, ge=0)
+    cosine_from: int = Field(default=0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(default=0.01, ge=0)
+    gradient_clip: float = Field(default=1.0, gt=0)
+    max_event_density: float = Field(default=1.0, gt=0, le=1)
+    validate_every: int = Field(default=100, ge=1)
+    validation_streams: int = Field(default=64, ge=1)
+    patience: int = Field(default=0, ge=0)
+    checkpoint_every: int = Field(default=200, ge=0)
+    threads: int = Field(default=1, ge=1, le=256)
+    seed: int = Field(default=1, ge=0, lt=1 << 31)
+
+    @model_validator(mode="after")
+    def _check_pruning_ends(self) -> "TrainConfig":
+        if self.pruning is not None and not self.pruning.finished(self.steps - 1):
+            raise ValueError(f"pruning must end before steps={self.steps}")
+        return self
+
+
+class Recipe(StrictModel):
+    """A whole training: dense, then pruned, then quantised.
+
+    Attributes:
+        data: The text.
+        dense: Float training of a new network.
+        prune: Gradual pruning and fine-tuning.
+        qat: Quantisation-aware training with the masks held.
+    """
+
+    data: DataConfig = DataConfig()
+    dense: TrainConfig
+    prune: TrainConfig
+    qat: TrainConfig
+
+
+def load_recipe(path: Path | str = "demo") -> Recipe:
+    """Read a recipe: a TOML file, or the name of one that ships with the package.
+
+    Raises:
+        UserError: When it is missing, no TOML, or does not describe a recipe.
+    """
+    shipped = RECIPES / f"{path}.toml"
+    file = shipped if shipped.is_file() else Path(path)
+    if not file.is_file():
+        names = ", ".join(sorted(found.stem for found in RECIPES.glob("*.toml")))
+        raise UserError(f"recipe {path}", "does not exist", f"give a TOML file or one of {names}")
+    return load_toml(file, Recipe)

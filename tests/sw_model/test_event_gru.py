@@ -1,0 +1,98 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sw_model.event_gru import Dropout, EventNetwork, NetworkConfig
+from sw_model.scan_gradient import Surrogate, strict_step
+
+
+def _network(**values: object) -> EventNetwork:
+    torch.manual_seed(3)
+    settings = {"tokens": 9, "embedding_size": 5, "hidden_sizes": (6, 4), "threshold_mean": 0.1} | values
+    return EventNetwork(NetworkConfig.model_validate(settings)).double().eval()
+
+
+def _sigmoid(a: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-a))
+
+
+def test_network_follows_the_equations_of_the_semantics() -> None:
+    network = _network()
+    with torch.no_grad():
+        for layer in network.event_layers():
+            layer.bias.normal_()
+            layer.reset_bias.normal_()
+        tokens = torch.randint(0, 9, (12, 1))
+        output = network(tokens)
+    x_of = network.embedding.detach().numpy()
+    first, second = network.event_layers()
+    assert second.weight is not None
+    input_weights = (network.input_weight.detach().numpy(), second.weight.detach().numpy())
+    c, y = [np.zeros(6), np.zeros(4)], [np.zeros(6), np.zeros(4)]
+    for t, token in enumerate(tokens[:, 0].tolist()):
+        x = x_of[token]
+        for index, layer in enumerate((first, second)):
+            W, R = input_weights[index], layer.recurrent_weight.detach().numpy()
+            b, d, theta = (p.detach().numpy() for p in (layer.bias, layer.reset_bias, layer.threshold))
+            z = _sigmoid(W[0] @ x + R[0] @ y[index] + b[0])
+            r = _sigmoid(W[1] @ x + R[1] @ y[index] + b[1])
+            g = np.tanh(W[2] @ x + b[2] + r * (R[2] @ y[index] + d))
+            c_hat = z * c[index] + (1 - z) * g
+            event = c_hat > theta
+            y[index], c[index] = np.where(event, c_hat, 0), np.where(event, c_hat - theta, c_hat)
+            np.testing.assert_allclose(output.events[index][t, 0], y[index], atol=1e-12)
+            assert (output.fired[index][t, 0].numpy() == event).all()
+            x = y[index]
+        logits = network.decoder_weight.detach().numpy() @ x + network.decoder_bias.detach().numpy()
+        np.testing.assert_allclose(output.logits[t, 0], logits, atol=1e-12)
+
+
+def test_state_is_carried_from_call_to_call() -> None:
+    network = _network()
+    tokens = torch.randint(0, 9, (20, 3))
+    with torch.no_grad():
+        whole = network(tokens)
+        first = network(tokens[:7])
+        second = network(tokens[7:], first.state)
+    assert torch.equal(whole.logits, torch.cat([first.logits, second.logits]))
+
+
+def test_no_gradient_flows_into_the_state_before() -> None:
+    network = _network()
+    state = network(torch.randint(0, 9, (4, 2))).state
+    assert not any(layer.c.requires_grad or layer.y.requires_grad for layer in state)
+
+
+def test_strict_step_is_zero_at_the_tie() -> None:
+    v = torch.tensor([-1.0, -0.0, 0.0, 1e-7, 1.0], requires_grad=True)
+    fired = strict_step(v, Surrogate(damp=2.0, support=4.0))
+    assert fired.tolist() == [0, 0, 0, 1, 1]
+    fired.sum().backward()  # type: ignore[no-untyped-call]
+    assert v.grad is not None
+    torch.testing.assert_close(v.grad, torch.tensor([0.0, 2.0, 2.0, 2.0, 0.0]))
+
+
+@pytest.mark.parametrize("mean", [0.01, 0.3])
+def test_thresholds_begin_as_a_beta_variate(mean: float) -> None:
+    torch.manual_seed(0)
+    network = EventNetwork(NetworkConfig(tokens=2, hidden_sizes=(4096,), embedding_size=1, threshold_mean=mean))
+    theta = network.event_layers()[0].threshold
+    assert not theta.requires_grad
+    assert bool(((theta >= 0) & (theta < 1)).all())
+    alpha = 3 * mean / (1 - mean)
+    deviation = math.sqrt(alpha * 3 / ((alpha + 3) ** 2 * (alpha + 4)))
+    assert abs(float(theta.mean()) - mean) < 5 * deviation / 64
+
+
+def test_dropout_acts_in_training_only() -> None:
+    network = _network()
+    network.dropout = Dropout(embedding=0.5, between=0.5, decoder=0.5, recurrent=0.5)
+    tokens = torch.randint(0, 9, (6, 2))
+    with torch.no_grad():
+        assert torch.equal(network(tokens).logits, network(tokens).logits)
+        network.train()
+        torch.manual_seed(1)
+        first = network(tokens).logits
+        assert not torch.equal(first, network(tokens).logits)
