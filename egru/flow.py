@@ -120,7 +120,7 @@ class Stages:
     def done(self, name: str, seconds: float, result: str) -> None:
         """Record and show a stage that was timed elsewhere."""
         self.seconds[name] = round(seconds, 2)
-        progress_console.print(f"[green]✓[/] {name.replace('_', ' '):<24}{seconds:7.1f} s   {result}", highlight=False)
+        progress_console.print(f"[green]✓[/] {name.replace('_', ' '):<24}{seconds:7.1f} s   {result}", highlight=False, soft_wrap=True)
 
     def total(self) -> dict[str, float]:
         """Return all times and their ``total`` by the clock, which is less than their sum where stages overlap."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 #: For progress and remarks. Results never go here, so that ``--json`` output can be piped.
 progress_console = Console(stderr=True)
@@ -26,16 +26,21 @@ def print_json(value: Any) -> None:
 def progress_bar() -> Progress:
     """Make a progress bar on stderr: task, bar, count, elapsed time."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=progress_console, transient=True)
+    return _progress(*columns)
 
 
 @contextmanager
 def working(description: str) -> Iterator[None]:
     """Show on stderr that something of unknown length goes on, and for how long."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=progress_console, transient=True) as progress:
+    with _progress(*columns) as progress:
         progress.add_task(description, total=None)
         yield
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    # What moves is for terminals; a log would only get blank lines from it.
+    return Progress(*columns, console=progress_console, transient=True, disable=not progress_console.is_terminal)
 
 
 @contextmanager

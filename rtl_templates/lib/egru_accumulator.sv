@@ -42,7 +42,7 @@ module egru_accumulator #(
   logic                               bank_0_q, bank_1_q, bank_2_q, bank_3_q, rd_bank_q;
   logic signed [WeightBits-1:0]       weight_1_q;
   logic [EventBits-1:0]               value_1_q;
-  logic signed [WeightBits+EventBits:0] product;
+  logic signed [WeightBits+EventBits-1:0] product;
   logic signed [AccBits-1:0]          product_2_q, base_2_q, base, sum_2, sum_3_q;
   logic                               repeat_2_q;
 

@@ -19,13 +19,18 @@
 // register are accepted and change nothing. Byte strobes are honoured: a byte that is not strobed keeps its value, clears nothing and
 // starts nothing. If a sticky bit is set and cleared in the same cycle, it stays set.
 // One access of each kind at a time; a write waits for both its address and its data.
+//
+// A read answers 2 cycles after its address is taken. The low word of a counter (any even word from 0x100 on, mapped or not) answers after
+// 18: its block and number are held on `counter_block_o` and `counter_index_o`, and `counter_data_i` must be that counter from the 17th cycle
+// on in which they are held, see egru_layer_counters.
 module egru_axil_registers #(
   parameter int unsigned  Blocks = 2,
   parameter int unsigned  CountersPerBlock = 9,
   parameter int unsigned  CounterBits = 40,
   parameter int unsigned  Lanes = 4,
   parameter logic [31:0]  Version = 32'h0000_0100,
-  parameter logic [255:0] ModelHash = '0
+  parameter logic [255:0] ModelHash = '0,
+  localparam int unsigned BlockBits = (Blocks > 1) ? $clog2(Blocks) : 1
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -54,7 +59,9 @@ module egru_axil_registers #(
   input  logic        step_i,          // pulse: a time step is finished
   input  logic        sequence_end_i,  // pulse: the last step of a sequence is finished
   input  logic        token_error_i,   // pulse: a token was out of range
-  input  logic [Blocks-1:0][CountersPerBlock-1:0][CounterBits-1:0] counters_i,
+  output logic [BlockBits-1:0]   counter_block_o,
+  output logic [3:0]             counter_index_o,
+  input  logic [CounterBits-1:0] counter_data_i,
   output logic        soft_reset_o,    // pulse
   output logic        counters_clear_o,  // pulse, for the counters that are kept elsewhere
   output logic        irq_o
@@ -62,6 +69,7 @@ module egru_axil_registers #(
   localparam logic [31:0] Id = 32'h4547_5255;
   localparam logic [1:0]  Okay = 2'b00;
   localparam logic [1:0]  SlaveError = 2'b10;
+  localparam logic [4:0]  CounterWait = 5'd16;  // cycles before counter_data_i follows the selection
 
   // word addresses
   localparam logic [9:0] WordId       = 10'h000;
@@ -157,29 +165,27 @@ module egru_axil_registers #(
     end
   end
 
-  // ---- reads: the address is registered first, so the wide multiplexer has a cycle of its own -------------------------------------------
+  // ---- reads: the address is registered first, so the multiplexer has a cycle of its own, and selects a counter --------------------------
   logic        read_pending_q, rvalid_q, low_word;
+  logic [4:0]  wait_q;
   logic [9:0]  read_word_q;
   logic [1:0]  rresp_q;
   logic [31:0] rdata_q, high_q, plain;
   logic [63:0] wide;
 
-  assign s_axil_arready = !read_pending_q && !rvalid_q;
-  assign s_axil_rvalid  = rvalid_q;
-  assign s_axil_rdata   = rdata_q;
-  assign s_axil_rresp   = rresp_q;
-  assign read           = read_pending_q && !rvalid_q;
-  assign read_mapped    = is_mapped(read_word_q);
+  assign s_axil_arready  = !read_pending_q && !rvalid_q;
+  assign s_axil_rvalid   = rvalid_q;
+  assign s_axil_rdata    = rdata_q;
+  assign s_axil_rresp    = rresp_q;
+  assign read            = read_pending_q && !rvalid_q && wait_q == '0;
+  assign read_mapped     = is_mapped(read_word_q);
+  assign counter_block_o = BlockBits'(read_word_q[9:5] - 5'd2);
+  assign counter_index_o = read_word_q[4:1];
 
   always_comb begin
-    wide = '0;
+    wide = 64'(counter_data_i);
     if (read_word_q == WordCyclesLo) wide = cycles_q;
     if (read_word_q == WordStepsLo)  wide = steps_q;
-    for (int unsigned b = 0; b < Blocks; b++) begin
-      for (int unsigned k = 0; k < CountersPerBlock; k++) begin
-        if (read_word_q == 10'(64 + 32 * b + 2 * k)) wide |= 64'(counters_i[b][k]);
-      end
-    end
   end
 
   always_comb begin
@@ -211,6 +217,7 @@ module egru_axil_registers #(
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       read_pending_q <= 1'b0;
+      wait_q         <= '0;
       read_word_q    <= '0;
       rvalid_q       <= 1'b0;
       rresp_q        <= Okay;
@@ -219,7 +226,10 @@ module egru_axil_registers #(
     end else begin
       if (s_axil_arvalid && s_axil_arready) begin
         read_pending_q <= 1'b1;
+        wait_q         <= (s_axil_araddr[11:8] != '0 && !s_axil_araddr[2]) ? CounterWait : '0;
         read_word_q    <= s_axil_araddr[11:2];
+      end else if (wait_q != '0) begin
+        wait_q <= wait_q - 5'd1;
       end
       if (read) begin
         read_pending_q <= 1'b0;

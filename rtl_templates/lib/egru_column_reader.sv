@@ -94,7 +94,7 @@ module egru_column_reader #(
   source_t              walk_q, read_source_q, entry_source_q;
   logic                 read_valid_q, entry_valid_q;
 
-  assign next_ready = left_q <= CountBits'(1);
+  assign next_ready = left_q == '0 || left_q == CountBits'(1);
 
   always_ff @(posedge clk_i) begin
     if (next_valid && next_ready) begin

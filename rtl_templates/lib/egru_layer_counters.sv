@@ -5,29 +5,46 @@
 //   6 cycles in which an event waited for a full lane queue   7 cycles in which the output waited for its taker   8 cycles of update
 //
 // MACs + counter 4 + counter 5 = Lanes * busy cycles, so the occupancy of the lanes can be checked on silicon.
+//
+// Nine wide counters would cost more than the lanes they watch, so the wide values stand in a 16-word distributed RAM (one read port, one
+// write port) and small counters take the increments. A slot goes round 0..15: at slot c the small counter c is added to word c and starts
+// again with that cycle's increment, so nothing is lost.
+//
+// Reading: `read_data_o` is counter `read_index_i` from the 17th cycle on in which the index is held, and is refreshed every 16 cycles. It
+// holds the increments up to 3 cycles before it was refreshed. An index of 9 or more reads no counter.
+// `clear_i` and reset set every counter to 0 at once: until the slot has been round, words read as 0. The increments of the cycle of
+// `clear_i` and of all later ones count. A read during which this happens gives 0 or a value of before or after.
 module egru_layer_counters #(
   parameter int unsigned Lanes = 4,
-  parameter int unsigned CounterBits = 40,
-  localparam int unsigned Counters = 9
+  parameter int unsigned CounterBits = 40
 ) (
-  input  logic                                 clk_i,
-  input  logic                                 rst_ni,
-  input  logic                                 clear_i,
-  input  logic                                 busy_i,
-  input  logic [Lanes-1:0]                     mac_i,
-  input  logic [Lanes-1:0]                     working_i,
-  input  logic                                 step_i,
-  input  logic                                 input_event_i,
-  input  logic                                 own_event_i,
-  input  logic                                 bus_stall_i,
-  input  logic                                 output_stall_i,
-  input  logic                                 update_i,
-  output logic [Counters-1:0][CounterBits-1:0] counters_o
+  input  logic                   clk_i,
+  input  logic                   rst_ni,
+  input  logic                   clear_i,
+  input  logic                   busy_i,
+  input  logic [Lanes-1:0]       mac_i,
+  input  logic [Lanes-1:0]       working_i,
+  input  logic                   step_i,
+  input  logic                   input_event_i,
+  input  logic                   own_event_i,
+  input  logic                   bus_stall_i,
+  input  logic                   output_stall_i,
+  input  logic                   update_i,
+  input  logic [3:0]             read_index_i,
+  output logic [CounterBits-1:0] read_data_o
 );
-  localparam int unsigned SumBits = $clog2(Lanes + 1);
+  localparam int unsigned Counters  = 9;
+  localparam int unsigned Slots     = 16;
+  localparam logic [3:0]  LastSlot  = 4'(Slots - 1);
+  localparam int unsigned SumBits   = $clog2(Lanes + 1);
+  localparam int unsigned SmallBits = $clog2(Slots * Lanes + 1);  // holds one round
+  localparam int unsigned PulseBits = $clog2(Slots + 1);          // the same for a counter of single pulses
+  localparam int unsigned FirstLaneCounter = 3;
+  localparam int unsigned LastLaneCounter  = 5;
 
-  logic [SumBits-1:0]              macs, waits, macs_q, waits_q, idles_q;
-  logic [5:0]                      pulses_q;
+  // ---- increments -----------------------------------------------------------------------------------------------------------------------
+  logic [SumBits-1:0]               macs, waits, macs_q, waits_q, idles_q;
+  logic [5:0]                       pulses_q;
   logic [Counters-1:0][SumBits-1:0] amount;
 
   always_comb begin
@@ -63,11 +80,60 @@ module egru_layer_counters #(
   assign amount[7] = SumBits'(pulses_q[4]);
   assign amount[8] = SumBits'(pulses_q[5]);
 
-  for (genvar c = 0; c < Counters; c++) begin : gen_counters
+  // ---- small counters: the one of the next slot is taken --------------------------------------------------------------------------------
+  logic [3:0]                         slot_d, slot_q;
+  logic [Counters-1:0][SmallBits-1:0] small;
+  logic [SmallBits-1:0]               taken_d, taken_q;
+
+  assign slot_d = slot_q + 4'd1;
+
+  for (genvar c = 0; c < Counters; c++) begin : gen_small
+    localparam int unsigned Bits = (c >= FirstLaneCounter && c <= LastLaneCounter) ? SmallBits : PulseBits;
+    logic [Bits-1:0] small_q;
     always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni)      counters_o[c] <= '0;
-      else if (clear_i) counters_o[c] <= '0;
-      else              counters_o[c] <= counters_o[c] + CounterBits'(amount[c]);
+      if (!rst_ni)      small_q <= '0;
+      else if (clear_i) small_q <= '0;
+      else              small_q <= ((slot_d == 4'(c)) ? '0 : small_q) + Bits'(amount[c]);
+    end
+    assign small[c] = SmallBits'(small_q);
+  end
+
+  always_comb begin
+    taken_d = '0;  // also for the slots that have no counter
+    for (int unsigned c = 0; c < Counters; c++) begin
+      if (slot_d == 4'(c)) taken_d = small[c];
+    end
+  end
+
+  // ---- words ----------------------------------------------------------------------------------------------------------------------------
+  logic [CounterBits-1:0] mem [Slots];
+  logic [CounterBits-1:0] word_q, total;
+  logic                   blank_q;  // first round: the words are not valid yet and stand for 0
+
+  assign total = word_q + CounterBits'(taken_q);
+
+  always_ff @(posedge clk_i) begin
+    word_q      <= blank_q ? '0 : mem[slot_d];
+    mem[slot_q] <= total;
+  end
+
+  // The round starts at the last slot, which has no counter: word_q needs no reset.
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      slot_q      <= LastSlot;
+      blank_q     <= 1'b1;
+      taken_q     <= '0;
+      read_data_o <= '0;
+    end else if (clear_i) begin
+      slot_q      <= LastSlot;
+      blank_q     <= 1'b1;
+      taken_q     <= '0;
+      read_data_o <= '0;
+    end else begin
+      slot_q  <= slot_d;
+      blank_q <= blank_q && slot_d != LastSlot;
+      taken_q <= taken_d;
+      if (slot_q == read_index_i) read_data_o <= total;
     end
   end
 endmodule

@@ -8,9 +8,13 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
+from sim.drivers import wait_until
+
 PERIOD_NS = 10
 CONTROL, STATUS, ERRORS, CYCLES, STEPS, IRQ_STATUS = 0x30, 0x34, 0x38, 0x40, 0x48, 0x58
 COUNTERS, BLOCK_STRIDE = 0x100, 0x80
+# cycles that a counter is selected before its value stands, and cycles from an address taken to its answer
+COUNTER_WAIT, LATENCY, COUNTER_LATENCY = 16, 2, 18
 PULSES = ("step_i", "sequence_end_i", "token_error_i")
 
 
@@ -26,7 +30,7 @@ class Bench:
     async def start(self) -> None:
         """Reset the module and connect the bus master."""
         dut = self.dut
-        for name in ("busy_i", *PULSES, "counters_i"):
+        for name in ("busy_i", *PULSES, "counter_data_i"):
             dut[name].value = 0
         dut.rst_ni.value = 0
         Clock(dut.clk_i, PERIOD_NS, "ns").start()
@@ -82,6 +86,30 @@ class Bench:
             COUNTERS + BLOCK_STRIDE * block + 8 * k + half for block in range(self.blocks) for k in range(self.counters) for half in (0, 4)
         }
         return plain | counters
+
+
+class CounterBlocks:
+    """The counters behind the selection: in time as late as allowed, and another value until then.
+
+    Attributes:
+        values: Value of every counter, block by block.
+    """
+
+    def __init__(self, bench: Bench, values: list[int]) -> None:
+        """Start to drive ``counter_data_i``."""
+        self.values, self._bench = values, bench
+        cocotb.start_soon(self._run())
+
+    async def _run(self) -> None:
+        bench, dut = self._bench, self._bench.dut
+        selected, held = None, 0
+        while True:
+            await RisingEdge(dut.clk_i)
+            now = int(dut.counter_block_o.value), int(dut.counter_index_o.value)
+            selected, held = now, held + 1 if now == selected else 1
+            in_range = selected[0] < bench.blocks and selected[1] < bench.counters
+            value = self.values[selected[0] * bench.counters + selected[1]] if in_range else 0
+            dut.counter_data_i.value = value if held >= COUNTER_WAIT else value ^ (1 << bench.bits) - 1
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
@@ -213,16 +241,30 @@ async def counters_are_read_where_they_stand_and_in_one_piece(dut: Any) -> None:
     await bench.start()
     count = bench.blocks * bench.counters
     values = [bench.rng.getrandbits(bench.bits) for _ in range(count)]
-    dut.counters_i.value = sum(value << bench.bits * place for place, value in enumerate(values))
+    blocks = CounterBlocks(bench, values)
     for place in bench.rng.sample(range(count), count):
         block, k = divmod(place, bench.counters)
         address = COUNTERS + BLOCK_STRIDE * block + 8 * k
         assert await bench.read_pair(address) == values[place]
         low = await bench.read(address)
-        dut.counters_i.value = 0
+        blocks.values = [0] * count
         for _ in range(2):  # the copy stands until the next low word is read
             assert (low, await bench.read(address + 4)) == (values[place] & 0xFFFFFFFF, values[place] >> 32)
-        dut.counters_i.value = sum(value << bench.bits * place for place, value in enumerate(values))
+        blocks.values = values
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def reads_answer_in_the_documented_time(dut: Any) -> None:
+    """The low word of a counter waits for its value; everything else does not."""
+    bench = Bench(dut)
+    await bench.start()
+    for address in (0x00, CYCLES, 0x3C, COUNTERS, COUNTERS + 4, COUNTERS + 8 * bench.counters, COUNTERS):
+        reading = cocotb.start_soon(bench.read(address))
+        await wait_until(dut, lambda: dut.s_axil_arvalid.value == dut.s_axil_arready.value == 1, "the address")
+        latency = 1 + await wait_until(dut, lambda: dut.s_axil_rvalid.value == 1, "the answer")
+        await reading
+        is_counter = address >= COUNTERS and address % 8 == 0
+        assert latency == (COUNTER_LATENCY if is_counter else LATENCY), f"address 0x{address:03x}"
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")

@@ -93,12 +93,16 @@ async def keeps_steps_apart(dut: Any, paces: tuple[Pace, Pace, Pace, Pace]) -> N
         await RisingEdge(dut.clk_i)
     assert inputs.sent == 0, "took an item before the memories were cleared"
     dut.ready_i.value = 1
-    await wait_until(dut, lambda: sum(item[0] for item in out.items) == STEPS, "the last step")
+    await wait_until(dut, lambda: _ends(out.items) == _ends(bus.items) == STEPS, "the last step")
     assert update.started == [(step.token, step.last) for step in steps]
     _check_bus(steps, _split(bus.items))
     _check_output(steps, _split(out.items))
     assert paces[2] is Pace.FULL or bus.monitor.stalls > 50
     assert paces[3] is Pace.FULL or out.monitor.stalls > 50
+
+
+def _ends(items: list[Item]) -> int:
+    return sum(item[0] for item in items)
 
 
 def _check_bus(steps: list[Step], found: list[list[Item]]) -> None:

@@ -15,7 +15,8 @@ def _network(**values: object) -> EventNetwork:
 
 
 def _sigmoid(a: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-a))
+    result: np.ndarray = 1.0 / (1.0 + np.exp(-a))
+    return result
 
 
 def test_network_follows_the_equations_of_the_semantics() -> None:

@@ -25,7 +25,7 @@ def _gradients(network: EventNetwork) -> dict[str, Tensor]:
         output = network(chunk, state)
         state = output.state
         activity = sum((fired * torch.linspace(0, 1, fired.shape[-1])).mean() for fired in output.fired)
-        (output.logits.square().mean() + activity).backward()  # type: ignore[union-attr]
+        (output.logits.square().mean() + activity).backward()  # type: ignore[no-untyped-call]
     return {name: parameter.grad.clone() for name, parameter in network.named_parameters() if parameter.grad is not None}
 
 

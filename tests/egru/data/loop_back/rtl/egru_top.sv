@@ -31,7 +31,8 @@ module egru_top (
   input  logic        s_axil_rready,
   output logic        irq_o
 );
-  logic unused_reset, unused_clear;
+  logic       unused_reset, unused_clear, unused_block;
+  logic [3:0] unused_index;
   egru_axil_registers #(
     .Blocks(1),
     .CountersPerBlock(1),
@@ -63,7 +64,9 @@ module egru_top (
     .step_i          (s_axis_tvalid && s_axis_tready),
     .sequence_end_i  (s_axis_tvalid && s_axis_tready && s_axis_tlast),
     .token_error_i   (1'b0),
-    .counters_i      (8'd0),
+    .counter_block_o (unused_block),
+    .counter_index_o (unused_index),
+    .counter_data_i  (8'd0),
     .soft_reset_o    (unused_reset),
     .counters_clear_o(unused_clear),
     .irq_o

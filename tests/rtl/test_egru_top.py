@@ -1,0 +1,119 @@
+"""The whole generated core against the integer reference, over the shapes a user may ask for; every event, every logit, every counter, with ==."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.rtl_backend import write
+from sim.drivers import Pace
+from sim.equivalence import EquivalenceResult, check_equivalence
+from sim.runner import BenchError
+from sw_model.fixed_point import Formats
+from sw_model.quantized_model import QuantizedModel
+from sw_model.random_model import RandomModelSpec, random_model
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, a configuration, and what the run must have exercised."""
+
+    name: str
+    model: RandomModelSpec
+    hardware: HardwareConfig
+    steps: int = 120
+    silent_layers: tuple[int, ...] = ()
+    all_fire: bool = False
+
+
+NARROW = Formats(event_bits=4, state_bits=12, gate_bits=9, preact_bits=10, preact_frac=6)
+WIDE = Formats(event_bits=12, state_bits=16, gate_bits=15, preact_bits=18, preact_frac=13)
+
+CASES = [
+    Case("one_layer_dense_two_lanes", RandomModelSpec(hidden=(24,), density=1.0, seed=1), HardwareConfig(lanes=2), steps=60),
+    Case(
+        "two_layers_4_bit_80_percent",
+        RandomModelSpec(hidden=(24, 32), weight_bits=4, density=0.2, classes=13, tokens=11, seed=2),
+        HardwareConfig(lanes=(4, 8, 3)),
+    ),
+    Case(
+        "three_layers_8_bit_90_percent_sixteen_lanes",
+        RandomModelSpec(hidden=(32, 48, 32), density=0.1, classes=20, seed=3),
+        HardwareConfig(lanes=16),
+    ),
+    Case(
+        "two_layers_4_bit_97_percent",
+        RandomModelSpec(hidden=(64, 64), weight_bits=4, density=0.03, event_density=0.5, seed=4),
+        HardwareConfig(lanes=(8, 4, 2), lanes_per_update_unit=8),
+    ),
+    Case(
+        "silent_middle_layer_2_bit_narrow_formats",
+        RandomModelSpec(hidden=(16, 16, 16), weight_bits=2, density=0.4, formats=NARROW, silent_layer=1, seed=5),
+        HardwareConfig(lanes=(4, 2, 4, 4), counter_bits=48),
+        silent_layers=(1, 2),
+    ),
+    Case(
+        "every_neuron_fires",
+        RandomModelSpec(hidden=(20, 16), density=0.5, event_density=1.0, seed=6),
+        HardwareConfig(lanes=4, queue_depth=2),
+        steps=40,
+        all_fire=True,
+    ),
+    Case(
+        "padding_rows_wide_formats_no_shared_update_unit",
+        RandomModelSpec(hidden=(19, 23), density=0.3, formats=WIDE, weight_bits=6, classes=7, tokens=5, seed=7),
+        HardwareConfig(lanes=(3, 5, 4), lanes_per_update_unit=1, queue_depth=3, stream_depth=2),
+    ),
+]
+
+
+def sequences(case: Case, model: QuantizedModel) -> list[list[int]]:
+    """Draw tokens in sequences of uneven length; one has a single token."""
+    rng = np.random.default_rng(case.model.seed)
+    cuts = [1, case.steps // 3]
+    return [part.tolist() for part in np.split(rng.integers(0, model.tokens, case.steps), cuts)]
+
+
+def check_exercised(case: Case, result: EquivalenceResult) -> None:
+    """A comparison that saw nothing proves nothing."""
+    assert result.steps == case.steps
+    assert result.mismatches == 0
+    events = [block.counters["own_events"] for block in result.blocks[:-1]]
+    for layer, (count, neurons) in enumerate(zip(events, case.model.hidden, strict=True)):
+        if case.all_fire:
+            assert count == neurons * case.steps
+        elif layer in case.silent_layers and layer == case.model.silent_layer:
+            assert count == 0
+        else:
+            assert 0 < count < neurons * case.steps or layer in case.silent_layers
+    assert result.macs > case.steps
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
+    model = random_model(case.model)
+    write(model, case.hardware, tmp_path / "rtl")
+    tokens = sequences(case, model)
+    full = check_equivalence(tmp_path / "rtl", tokens, seed=case.model.seed)
+    check_exercised(case, full)
+    # The same build under random stalls on both streams and with other initial values.
+    stalled = check_equivalence(tmp_path / "rtl", tokens, seed=case.model.seed + 1000, input_pace=Pace.LIGHT, output_pace=Pace.BURSTS)
+    check_exercised(case, stalled)
+    assert stalled.logit_stalls > 0
+    assert stalled.cycles > full.cycles
+    assert stalled.events == full.events
+
+
+def test_a_wrong_weight_is_found_and_its_case_saved(tmp_path: Path) -> None:
+    case = CASES[1]
+    model = random_model(case.model)
+    write(model, case.hardware, tmp_path / "rtl")
+    image = tmp_path / "rtl" / "mem" / "layer1_lane2_entries.mem"
+    words = image.read_text().split()
+    image.write_text("\n".join([f"{int(words[0], 16) ^ 1:x}", *words[1:], ""]))
+    with pytest.raises(BenchError, match=r"step \d+, layer \w+, neuron \d+: .* seed 2, case saved in"):
+        check_equivalence(tmp_path / "rtl", sequences(case, model), seed=2, run_dir=tmp_path / "run")
+    assert (tmp_path / "run" / "failure" / "case.json").is_file()
+    assert QuantizedModel.load(tmp_path / "run" / "failure" / "model").content_hash() == model.content_hash()
