@@ -40,10 +40,12 @@ def run_simulation(
         CheckFailedError: At a mismatch, or when the RTL cannot be simulated.
     """
     folder = read_generated(generated)
-    tokens, stimulus = _stimulus(folder.model, settings, data)
+    tokens, stimulus, remark = _stimulus(folder.model, settings, data)
     sequences = deal_sequences(tokens, settings.steps, settings.sequences)
     require_free(out, force=force)
     require_tools()
+    if remark:
+        progress_console.print(remark, soft_wrap=True)
     try:
         with working(f"simulating {settings.steps} steps"), words_to_stderr():
             result = check_equivalence(
@@ -62,13 +64,13 @@ def run_simulation(
     return result, stimulus
 
 
-def _stimulus(model: QuantizedModel, settings: SimulationConfig, data: str | None) -> tuple[np.ndarray, str]:
+def _stimulus(model: QuantizedModel, settings: SimulationConfig, data: str | None) -> tuple[np.ndarray, str, str]:
+    """Return the tokens, what they are, and what the user should know of the choice."""
     info = text_info(model)
     if info is None and data is not None:
         raise UserError(f"text {data}", "cannot be streamed into a model without a vocabulary", "leave out --data: tokens are then random")
     if info is not None and (data is not None or info.name == EMBEDDED):
         dataset = load_matching_text(info, data)
-        return dataset.test, f"held-out {dataset.unit} of {dataset.name}"
-    if info is not None:
-        progress_console.print(f"the model was trained on {info.name}, which is not at hand: tokens are random; give the text with --data")
-    return np.random.default_rng(settings.seed).integers(model.tokens, size=settings.steps), "random tokens"
+        return dataset.test, f"held-out {dataset.unit} of {dataset.name}", ""
+    remark = "" if info is None else f"the model was trained on {info.name}: tokens are random unless that text is given with --data"
+    return np.random.default_rng(settings.seed).integers(model.tokens, size=settings.steps), "random tokens", remark

@@ -30,7 +30,8 @@ class Packing:
     @property
     def slot_of(self) -> np.ndarray:
         """Physical index of each row, ``lane * rows + row``; int64."""
-        return self.lane_of * self.rows + self.row_of
+        slot: np.ndarray = self.lane_of * self.rows + self.row_of
+        return slot
 
     def scatter(self, values: np.ndarray, padding: int) -> np.ndarray:
         """Order ``values`` (..., rows of the matrix) by physical index, with ``padding`` in the empty slots."""

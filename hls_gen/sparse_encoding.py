@@ -71,11 +71,12 @@ def _compress(parts: list[tuple[np.ndarray, np.ndarray]], plan: MatrixPlan) -> l
 def entry_words(columns: LaneColumns, weight_bits: int, *, gates: bool) -> np.ndarray:
     """Pack entries into words {row, gate (2 bits, when ``gates``), weight (two's complement)}; int64."""
     weight = columns.weight & ((1 << weight_bits) - 1)
-    if not gates:
-        return columns.row << weight_bits | weight
-    return columns.row << (weight_bits + 2) | columns.gate << weight_bits | weight
+    row_and_gate = columns.row << 2 | columns.gate if gates else columns.row
+    words: np.ndarray = row_and_gate << weight_bits | weight
+    return words
 
 
 def pointer_words(columns: LaneColumns, count_bits: int) -> np.ndarray:
     """Pack pointers into words {start, count}; int64."""
-    return columns.start << count_bits | columns.count
+    words: np.ndarray = columns.start << count_bits | columns.count
+    return words

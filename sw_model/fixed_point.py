@@ -140,4 +140,5 @@ def table_index(v: Any, frac: int, table_frac: int) -> Any:
 def _table(function: Any, argument_frac: int, value_frac: int, low: int, high: int) -> np.ndarray:
     arguments = [(i - TABLE_SIZE // 2) / (1 << argument_frac) for i in range(TABLE_SIZE)]
     values = np.array([function(a) for a in arguments]) * (1 << value_frac)
-    return saturate(round_half_up(values).astype(np.int64), low, high)
+    table: np.ndarray = saturate(round_half_up(values).astype(np.int64), low, high)
+    return table

@@ -72,12 +72,12 @@ class QuantizedLayer:
     @property
     def neurons(self) -> int:
         """Number of neurons."""
-        return self.recurrent_weight.shape[1]
+        return int(self.recurrent_weight.shape[1])
 
     @property
     def inputs(self) -> int:
         """Number of input event sources; 0 in layer 0."""
-        return self.input_weight.shape[2]
+        return int(self.input_weight.shape[2])
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,12 @@ class QuantizedModel:
     @property
     def tokens(self) -> int:
         """Number of distinct input tokens."""
-        return self.input_projection.embedding.shape[0]
+        return int(self.input_projection.embedding.shape[0])
 
     @property
     def classes(self) -> int:
         """Number of logits."""
-        return self.decoder.weight.shape[0]
+        return int(self.decoder.weight.shape[0])
 
     def input_table(self) -> np.ndarray:
         """Return ``p[t]``: what each token adds to layer 0's pre-activations, int64, shape (tokens, 3, neurons)."""
@@ -145,7 +145,8 @@ class QuantizedModel:
         product = np.einsum("te,gne->tgn", projection.embedding.astype(np.float64), projection.weight.astype(np.float64), optimize=True)
         frac = projection.embedding_frac + projection.weight_frac
         scaled = saturate(rescale(product.astype(np.int64), frac, formats.preact_frac), *formats.preact_limits)
-        return saturate(scaled + self.layers[0].bias.astype(np.int64), *formats.preact_limits)
+        table: np.ndarray = saturate(scaled + self.layers[0].bias.astype(np.int64), *formats.preact_limits)
+        return table
 
     def content_hash(self) -> str:
         """Return the SHA-256 of everything that the arithmetic depends on, as 64 hexadecimal digits."""

@@ -1,5 +1,6 @@
 """Random legal models, for equivalence tests and fuzzing: the arithmetic is exercised where trained models seldom go."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,7 +89,7 @@ def _layer(rng: np.random.Generator, spec: RandomModelSpec, neurons: int, inputs
 
 def _weight_frac(bits: int, fan_in: float) -> int:
     """Choose the exponent that gives a sum over ``fan_in`` random weights a deviation of about one and a half."""
-    return max(0, round(bits - 2 + 0.5 * np.log2(fan_in)))
+    return max(0, round(bits - 2 + 0.5 * math.log2(fan_in)))
 
 
 def _weights(rng: np.random.Generator, shape: tuple[int, ...], bits: int, density: float) -> np.ndarray:
@@ -99,4 +100,5 @@ def _weights(rng: np.random.Generator, shape: tuple[int, ...], bits: int, densit
         unevenness = rng.lognormal(0.0, 0.4, (*shape[:-1], 1)) * rng.lognormal(0.0, 0.4, shape[-1])
         keep = rng.random(shape) * np.mean(unevenness) < density * unevenness
         weight = np.where(keep, weight, 0)
-    return weight.astype(np.int8)
+    drawn: np.ndarray = weight.astype(np.int8)
+    return drawn

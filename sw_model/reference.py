@@ -71,7 +71,8 @@ def update(model: QuantizedModel, layer: QuantizedLayer, acc: Accumulators, p: n
     acc_frac = layer.weight_frac + formats.event_bits
 
     def preactivation(value: np.ndarray) -> np.ndarray:
-        return saturate(rescale(value, acc_frac, frac), *formats.preact_limits)
+        limited: np.ndarray = saturate(rescale(value, acc_frac, frac), *formats.preact_limits)
+        return limited
 
     a_z = preactivation(acc.z) + p[..., 0, :]
     a_r = preactivation(acc.r) + p[..., 1, :]

@@ -33,7 +33,7 @@ module egru_accumulator #(
   input  logic [AddrBits-1:0]       rd_addr_i,
   output logic signed [AccBits-1:0] rd_data_o
 );
-  localparam int unsigned Depth = Rows << GateBits;
+  localparam int unsigned Depth = ((Rows > 1) ? Rows : 2) << GateBits;  // at least one row bit
   localparam logic [AddrBits-1:0] LastAddr = AddrBits'(Depth - 1);
 
   // Stage 0: decode, start the read. Stage 1: multiply. Stage 2: add and write. Stage 3: the sum just written.

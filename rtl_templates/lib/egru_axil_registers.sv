@@ -21,8 +21,8 @@
 // One access of each kind at a time; a write waits for both its address and its data.
 //
 // A read answers 2 cycles after its address is taken. The low word of a counter (any even word from 0x100 on, mapped or not) answers after
-// 18: its block and number are held on `counter_block_o` and `counter_index_o`, and `counter_data_i` must be that counter from the 17th cycle
-// on in which they are held, see egru_layer_counters.
+// 18: its block and number are held on `counter_block_o` and `counter_index_o`, and `counter_data_i` must be that counter from the 17th
+// cycle on in which they are held, see egru_layer_counters.
 module egru_axil_registers #(
   parameter int unsigned  Blocks = 2,
   parameter int unsigned  CountersPerBlock = 9,
@@ -165,7 +165,7 @@ module egru_axil_registers #(
     end
   end
 
-  // ---- reads: the address is registered first, so the multiplexer has a cycle of its own, and selects a counter --------------------------
+  // ---- reads: the address is registered first, so the multiplexer has a cycle of its own, and selects a counter ------------------------
   logic        read_pending_q, rvalid_q, low_word;
   logic [4:0]  wait_q;
   logic [9:0]  read_word_q;

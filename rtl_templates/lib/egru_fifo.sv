@@ -51,7 +51,7 @@ module egru_fifo #(
   initial if (Depth < 1 || Width < 1) $fatal(1, "egru_fifo: Depth=%0d and Width=%0d must be at least 1", Depth, Width);
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (rst_ni) begin
-      assert (count_q <= CountBits'(Depth)) else $error("egru_fifo: holds %0d of %0d words", count_q, Depth);
+      assert (32'(count_q) <= Depth) else $error("egru_fifo: holds %0d of %0d words", count_q, Depth);
     end
   end
 `endif

@@ -12,8 +12,8 @@
 //
 // Reading: `read_data_o` is counter `read_index_i` from the 17th cycle on in which the index is held, and is refreshed every 16 cycles. It
 // holds the increments up to 3 cycles before it was refreshed. An index of 9 or more reads no counter.
-// `clear_i` and reset set every counter to 0 at once: until the slot has been round, words read as 0. The increments of the cycle of
-// `clear_i` and of all later ones count. A read during which this happens gives 0 or a value of before or after.
+// Reset and `clear_i` set every counter to 0; words read as 0 while the slot goes round once, and nothing is lost in that time. The
+// increments of the cycle after `clear_i` are the first that count. A read whose wait begins 2 or more cycles after `clear_i` sees it.
 module egru_layer_counters #(
   parameter int unsigned Lanes = 4,
   parameter int unsigned CounterBits = 40
@@ -45,6 +45,7 @@ module egru_layer_counters #(
   // ---- increments -----------------------------------------------------------------------------------------------------------------------
   logic [SumBits-1:0]               macs, waits, macs_q, waits_q, idles_q;
   logic [5:0]                       pulses_q;
+  logic                             clear_q, lanes_count;
   logic [Counters-1:0][SumBits-1:0] amount;
 
   always_comb begin
@@ -56,17 +57,21 @@ module egru_layer_counters #(
     end
   end
 
+  assign lanes_count = busy_i && !clear_i;
+
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       macs_q   <= '0;
       waits_q  <= '0;
       idles_q  <= '0;
       pulses_q <= '0;
+      clear_q  <= 1'b0;
     end else begin
-      macs_q   <= busy_i ? macs : '0;
-      waits_q  <= busy_i ? waits : '0;
-      idles_q  <= busy_i ? SumBits'(Lanes) - macs - waits : '0;
-      pulses_q <= {update_i, output_stall_i, bus_stall_i, own_event_i, input_event_i, step_i};
+      macs_q   <= lanes_count ? macs : '0;
+      waits_q  <= lanes_count ? waits : '0;
+      idles_q  <= lanes_count ? SumBits'(Lanes) - macs - waits : '0;
+      pulses_q <= clear_i ? '0 : {update_i, output_stall_i, bus_stall_i, own_event_i, input_event_i, step_i};
+      clear_q  <= clear_i;
     end
   end
 
@@ -80,59 +85,53 @@ module egru_layer_counters #(
   assign amount[7] = SumBits'(pulses_q[4]);
   assign amount[8] = SumBits'(pulses_q[5]);
 
-  // ---- small counters: the one of the next slot is taken --------------------------------------------------------------------------------
+  // ---- small counters: that of the next slot is taken and starts again ------------------------------------------------------------------
   logic [3:0]                         slot_d, slot_q;
-  logic [Counters-1:0][SmallBits-1:0] small;
+  logic [Counters-1:0][SmallBits-1:0] recent;
   logic [SmallBits-1:0]               taken_d, taken_q;
 
   assign slot_d = slot_q + 4'd1;
 
   for (genvar c = 0; c < Counters; c++) begin : gen_small
     localparam int unsigned Bits = (c >= FirstLaneCounter && c <= LastLaneCounter) ? SmallBits : PulseBits;
-    logic [Bits-1:0] small_q;
+    logic [Bits-1:0] recent_q;
     always_ff @(posedge clk_i or negedge rst_ni) begin
-      if (!rst_ni)      small_q <= '0;
-      else if (clear_i) small_q <= '0;
-      else              small_q <= ((slot_d == 4'(c)) ? '0 : small_q) + Bits'(amount[c]);
+      if (!rst_ni) recent_q <= '0;
+      else         recent_q <= ((clear_q || slot_d == 4'(c)) ? '0 : recent_q) + Bits'(amount[c]);
     end
-    assign small[c] = SmallBits'(small_q);
+    assign recent[c] = SmallBits'(recent_q);
   end
 
   always_comb begin
     taken_d = '0;  // also for the slots that have no counter
     for (int unsigned c = 0; c < Counters; c++) begin
-      if (slot_d == 4'(c)) taken_d = small[c];
+      if (slot_d == 4'(c)) taken_d = recent[c];
     end
   end
 
   // ---- words ----------------------------------------------------------------------------------------------------------------------------
   logic [CounterBits-1:0] mem [Slots];
   logic [CounterBits-1:0] word_q, total;
-  logic                   blank_q;  // first round: the words are not valid yet and stand for 0
+  logic [3:0]             blank_q;  // further words to read as 0
 
   assign total = word_q + CounterBits'(taken_q);
 
   always_ff @(posedge clk_i) begin
-    word_q      <= blank_q ? '0 : mem[slot_d];
+    word_q      <= (clear_q || blank_q != '0) ? '0 : mem[slot_d];
     mem[slot_q] <= total;
   end
 
-  // The round starts at the last slot, which has no counter: word_q needs no reset.
+  // Reset begins at the last slot, which has no counter: neither word_q nor that word needs a value.
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       slot_q      <= LastSlot;
-      blank_q     <= 1'b1;
-      taken_q     <= '0;
-      read_data_o <= '0;
-    end else if (clear_i) begin
-      slot_q      <= LastSlot;
-      blank_q     <= 1'b1;
+      blank_q     <= LastSlot;
       taken_q     <= '0;
       read_data_o <= '0;
     end else begin
       slot_q  <= slot_d;
-      blank_q <= blank_q && slot_d != LastSlot;
-      taken_q <= taken_d;
+      blank_q <= clear_q ? LastSlot : blank_q - 4'(blank_q != '0);
+      taken_q <= clear_q ? '0 : taken_d;
       if (slot_q == read_index_i) read_data_o <= total;
     end
   end

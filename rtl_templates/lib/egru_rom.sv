@@ -11,7 +11,8 @@ module egru_rom #(
   input  logic [AddrBits-1:0] addr_i,
   output logic [Width-1:0]    data_o
 );
-  logic [Width-1:0] mem [Depth];
+  // Left alone, synthesis builds pointer memories from hundreds of LUTs.
+  (* rom_style = (Depth > 32) ? "block" : "auto" *) logic [Width-1:0] mem [Depth];
   logic [Width-1:0] read_q;
 
   initial if (InitFile != "") $readmemh(InitFile, mem);

@@ -178,8 +178,8 @@ async def equals_the_reference(dut: Any, paces: tuple[Pace, Pace]) -> None:
         assert seen["clipped values"] > 20
         assert bench.refused > 20 or paces[1] is Pace.FULL, "the pipeline was never stopped for lack of room"
     else:
-        assert seen["ties"] > 10
-        assert seen["one above"] > 10
+        assert seen["ties"] > 5
+        assert seen["one above"] > 3
     write_report({"events": scoreboard.events, **seen})
 
 

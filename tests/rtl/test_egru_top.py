@@ -1,4 +1,4 @@
-"""The whole generated core against the integer reference, over the shapes a user may ask for; every event, every logit, every counter, with ==."""
+"""The whole generated core against the integer reference, over the shapes a user may ask for: every event, logit and counter, with ==."""
 
 from dataclasses import dataclass
 from pathlib import Path
