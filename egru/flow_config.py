@@ -15,8 +15,8 @@ from sw_model.strict_toml import read_toml
 from sw_model.train_config import RECIPES, Recipe
 
 DEFAULT_RECIPE = RECIPES / "demo.toml"
-#: Few lanes: what place and route takes grows with them, and two layers of 128 neurons do not need more to show the datapath.
-DEMO_HARDWARE = HardwareConfig(lanes=(4, 4, 2))
+#: Few lanes, in proportion to each block's MACs: synthesis, place and route is the longest part of the demo and grows with them.
+DEMO_HARDWARE = HardwareConfig(lanes=(2, 4, 1), counter_bits=32)
 
 
 class SimulationConfig(StrictModel):

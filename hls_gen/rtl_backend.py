@@ -1,9 +1,9 @@
 """The RTL backend: a folder of SystemVerilog and memory images for one model on one hardware configuration.
 
-    rtl/        library modules and the generated wiring, top module `egru_top`
-    mem/        memory images; the sources name them relative to the folder, so simulate and synthesise from there
-    model/      the artifact itself
-    hardware.json   configuration, plan, hashes, and which physical index each neuron has
+rtl/        library modules and the generated wiring, top module `egru_top`
+mem/        memory images; the sources name them relative to the folder, so simulate and synthesise from there
+model/      the artifact itself
+hardware.json   configuration, plan, hashes, and which physical index each neuron has
 """
 
 import json
@@ -91,7 +91,9 @@ def write(model: QuantizedModel, config: HardwareConfig, folder: Path, *, force:
 
 def library_files() -> tuple[Path, ...]:
     """Return the library modules of the core, in a fixed order; those of board tops (UART, reset) are not among them."""
-    return tuple(path for path in sorted(LIBRARY_FOLDER.glob("*.sv")) if not path.name.startswith(("egru_uart", "egru_reset", "egru_spill")))
+    return tuple(
+        path for path in sorted(LIBRARY_FOLDER.glob("*.sv")) if not path.name.startswith(("egru_uart", "egru_reset", "egru_spill"))
+    )
 
 
 def describe(model: QuantizedModel, hardware: HardwarePlan) -> dict[str, Any]:
@@ -154,7 +156,9 @@ def _lane_images(block: MatrixPlan, columns: list[LaneColumns]) -> tuple[list[_L
         words = entry_words(content, block.weight_bits, gates=gates).tolist() or [0]
         start_bits = _bits(len(words))
         pointers = MemoryImage(
-            f"{block.name}_lane{lane}_pointers", start_bits + count_bits, tuple(_clipped(pointer_words(content, count_bits), start_bits + count_bits))
+            f"{block.name}_lane{lane}_pointers",
+            start_bits + count_bits,
+            tuple(_clipped(pointer_words(content, count_bits), start_bits + count_bits)),
         )
         entries = MemoryImage(f"{block.name}_lane{lane}_entries", entry_bits, tuple(words))
         files.append(_LaneFiles(len(words), _path(pointers), _path(entries)))

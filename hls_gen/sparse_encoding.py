@@ -1,7 +1,7 @@
 """Compressed columns: what each lane stores of a pruned matrix.
 
-A lane holds, for every event source, the non-zero weights of its own rows, as entries {row, gate, weight} in ascending order (the decoder has no gate), and
-a pointer {start, count} per source. A zero weight is never stored.
+A lane holds, for every event source, the non-zero weights of its own rows, as entries {row, gate, weight} in ascending order (the decoder
+has no gate), and a pointer {start, count} per source. A zero weight is never stored.
 """
 
 from dataclasses import dataclass

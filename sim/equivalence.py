@@ -90,7 +90,7 @@ def check_equivalence(
     waves: bool = False,
     run_dir: Path | None = None,
 ) -> EquivalenceResult:
-    """Stream token ``sequences`` through the core in folder ``generated`` and compare it with the reference, event for event, logit for logit.
+    """Stream token ``sequences`` through the core in folder ``generated`` and compare with the reference, event for event, logit for logit.
 
     Args:
         generated: Folder that `hls_gen.rtl_backend.write` wrote.

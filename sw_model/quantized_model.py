@@ -1,8 +1,8 @@
 """The artifact: a trained, pruned, quantised EGRU as integers, on disk and in memory.
 
 It is the contract between training and everything downstream. On disk it is a folder with ``tensors.safetensors`` (integers only) and
-``manifest.json`` (formats, shapes, exponents, vocabulary, SHA-256 of the tensors). Nothing in it is executed or unpickled; loading checks every
-shape, range and hash before a value is used.
+``manifest.json`` (formats, exponents, vocabulary, SHA-256 of the tensors). Nothing in it is executed or unpickled; loading checks
+every shape, range and hash before a value is used.
 """
 
 import hashlib

@@ -49,7 +49,10 @@ def random_model(spec: RandomModelSpec) -> QuantizedModel:
     return QuantizedModel(
         formats=formats,
         input_projection=InputProjection(
-            embedding=_weights(rng, (spec.tokens, 8), 8, 1.0), embedding_frac=7, weight=_weights(rng, (3, spec.hidden[0], 8), 8, 1.0), weight_frac=6
+            embedding=_weights(rng, (spec.tokens, 8), 8, 1.0),
+            embedding_frac=7,
+            weight=_weights(rng, (3, spec.hidden[0], 8), 8, 1.0),
+            weight_frac=6,
         ),
         layers=tuple(layers),
         decoder=QuantizedDecoder(

@@ -1,7 +1,7 @@
 """The integer reference: docs/semantics.md as code. Normative, torch-free, exact.
 
-Two forms share one element-wise update. `run` takes many streams at once through GEMMs; `EventDrivenStream` takes one stream and walks the columns
-of the neurons that sent an event, as the hardware does, and counts events and MACs.
+Two forms share one element-wise update. `BatchedReference` takes many streams at once through GEMMs; `EventDrivenStream` takes one stream
+and walks the columns of the neurons that sent an event, as the hardware does, and counts events and MACs.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 // Reads the finished sums of one lane, row by row, and offers each row's four sums as one record.
 //
-// `start_i` begins a pass over all rows; the pass is over when the last record is taken. Four cycles a row unless the record is not taken.
+// `start_i` begins a pass over all rows; the pass is over when the last record is taken. The record's own registers are those in which its sums are
+// collected: a record that is not taken at once stops the reads. Four cycles a row when it is.
 module egru_row_reader #(
   parameter int unsigned Rows = 8,
   parameter int unsigned AccBits = 24,
@@ -20,13 +21,10 @@ module egru_row_reader #(
 );
   localparam logic [RowBits-1:0] LastRow = RowBits'(Rows - 1);
 
-  logic                    running_q, valid_1_q, valid_2_q, valid_q, complete;
-  logic [RowBits+1:0]      addr_q, addr_1_q, addr_2_q;
-  logic [2:0][AccBits-1:0] collected_q;
+  logic               running_q, valid_1_q, valid_2_q, valid_q;
+  logic [RowBits+1:0] addr_q, addr_1_q, addr_2_q;
 
-  // The pipeline waits only when a finished row would overwrite one that has not been taken.
-  assign complete     = valid_2_q && addr_2_q[1:0] == 2'd3;
-  assign rd_advance_o = !(complete && valid_q && !ready_i);
+  assign rd_advance_o = !valid_q || ready_i;
   assign rd_valid_o   = running_q;
   assign rd_addr_o    = addr_q;
   assign valid_o      = valid_q;
@@ -35,9 +33,8 @@ module egru_row_reader #(
     if (rd_advance_o) begin
       addr_1_q <= addr_q;
       addr_2_q <= addr_1_q;
-      if (valid_2_q) collected_q <= {rd_data_i, collected_q[2:1]};
-      if (complete) begin
-        acc_o <= {rd_data_i, collected_q};
+      if (valid_2_q) begin
+        acc_o <= {rd_data_i, acc_o[3:1]};
         row_o <= addr_2_q[RowBits+1:2];
       end
     end
@@ -61,9 +58,8 @@ module egru_row_reader #(
       if (rd_advance_o) begin
         valid_1_q <= running_q;
         valid_2_q <= valid_1_q;
+        valid_q   <= valid_2_q && addr_2_q[1:0] == 2'd3;
       end
-      if (complete && rd_advance_o) valid_q <= 1'b1;
-      else if (ready_i) valid_q <= 1'b0;
     end
   end
 

@@ -106,7 +106,11 @@ async def _read_counters(registers: AxiLiteMaster, blocks: int) -> dict[str, Any
         low, high = await registers.read_dword(address), await registers.read_dword(address + 4)
         return int(low) | int(high) << 32
 
-    counters: dict[str, Any] = {"cycles": await read64(CYCLES), "steps": await read64(STEPS), "errors": int(await registers.read_dword(ERRORS))}
+    counters: dict[str, Any] = {
+        "cycles": await read64(CYCLES),
+        "steps": await read64(STEPS),
+        "errors": int(await registers.read_dword(ERRORS)),
+    }
     counters["blocks"] = [
         {name: await read64(BLOCKS + BLOCK_SIZE * block + 8 * place) for place, name in enumerate(COUNTERS)} for block in range(blocks)
     ]

@@ -193,7 +193,7 @@ def test_the_configuration_is_the_demo_recipe_where_a_table_is_absent(tmp_path: 
     assert config.prune.pruning is not None
     assert config.prune.pruning.sparsity == 0.5
     assert config.build == BuildConfig()
-    assert DEMO_HARDWARE.lanes == (4, 4, 2)
+    assert DEMO_HARDWARE.lanes == (2, 4, 1)
 
 
 def test_a_wrong_override_is_blamed_on_the_command_line_though_there_is_a_file(tmp_path: Path) -> None:
