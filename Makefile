@@ -48,8 +48,9 @@ typecheck: $(STAMP)
 	$(BIN)/mypy
 
 # One file's tests stay in one worker: they share a simulation build.
+# One BLAS thread a worker, see egru/__init__.py.
 unit: host $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test: lint typecheck unit
 
