@@ -73,10 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"{error.filename}: {error.strerror}; check the path, its permissions and the free space")
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        result = INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous)
+    if result == INTERRUPTED:  # also what typer makes of a KeyboardInterrupt within a command
+        print("interrupted", file=sys.stderr)
     return result if isinstance(result, int) else 0
 
 

@@ -201,3 +201,12 @@ def test_a_wrong_override_is_blamed_on_the_command_line_though_there_is_a_file(t
     path.write_text("[simulation]\nsteps = 7\n")
     with pytest.raises(UserError, match=r"key 'simulation\.steps' = 0 in the command line is not accepted"):
         load_flow_config(path, {"simulation.steps": 0})
+
+
+def test_ctrl_c_within_a_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("egru.commands.doctor.inspect_tools", interrupted)
+    done = egru("doctor")
+    assert (done.code, done.out, done.err.strip()) == (130, "", "interrupted")
