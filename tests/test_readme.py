@@ -1,8 +1,10 @@
 """What the README shows is run: its commands in their order, with a small training recipe; its links lead somewhere."""
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,3 +60,34 @@ def test_links_lead_somewhere() -> None:
 def test_named_files_exist() -> None:
     for path in re.findall(r"`((?:tests|docs|sim|boards)/[\w/.]+\.\w+)`", README):
         assert (ROOT / path).is_file(), path
+
+
+def test_the_table_is_what_the_demo_measured() -> None:
+    demo = json.loads((ROOT / "benchmarks" / "results" / "demo.json").read_text())
+    for row in measured_rows(demo):
+        assert row in README
+
+
+def measured_rows(demo: dict[str, Any]) -> list[str]:
+    """Return the rows of the README's table for a demo's summary.json."""
+    model, cycles, build = demo["model"], demo["cycles"], demo["build"]
+    quality, proofs, macs = model["quality"], demo["equivalence"], model["macs_with_decoder"]
+    fake, rtl = proofs["fake_quant_vs_reference"], proofs["rtl_vs_reference"]
+    dense = cycles["dense_equivalent_per_step"]
+    return [
+        f"| bits per character, float | {quality['float']:.3f} |",
+        f"| bits per character, pruned and quantised | {quality['quantised']:.3f} |",
+        f"| bits per character, 6-gram baseline on the same split | {quality['baseline']:.3f} |",
+        f"| weight sparsity | {100 * (1 - model['weight_density']):.1f} % |",
+        f"| event density | {model['event_density']:.3f} |",
+        "| MACs per step, dense / weight-sparse / with events | "
+        f"{macs['dense']:,.0f} / {macs['weight_sparse']:,.0f} / {macs['event_sparse']:,.0f} |",
+        f"| fake-quantised network = reference | {fake['steps']:,} steps, {fake['events']:,} events, {fake['mismatches']} mismatches |",
+        f"| RTL = reference | {rtl['steps']:,} steps, {rtl['events']:,} events, {rtl['values']:,} values, {rtl['mismatches']} mismatches |",
+        f"| clock cycles per step, {cycles['lanes']} lanes | {cycles['mean_per_step']:,.0f} |",
+        f"| the same, a dense engine with every lane always busy | {dense:,.0f} ({dense / cycles['mean_per_step']:.1f} times as many) |",
+        f"| share of lane-cycles that did a useful MAC | {100 * cycles['occupancy']:.0f} % |",
+        f"| ULX3S-85F: LUT4, FF, block RAM, DSP | {build['lut4']:,}, {build['ff']:,}, {build['bram']}, {build['dsp']} |",
+        f"| clock after place and route, one placer seed | {build['fmax_mhz']:.1f} MHz (target {build['target_mhz']:.0f} MHz) |",
+        f"| wall-clock time | {demo['seconds']['total']:.0f} s |",
+    ]
