@@ -146,5 +146,5 @@ def test_a_terminated_build_stops_its_tools_and_leaves_nothing(tmp_path: Path) -
         time.sleep(0.05)
     process.terminate()
     _, error = process.communicate(timeout=20)
-    assert (process.returncode, error.strip()) == (130, "")
+    assert (process.returncode, error.strip()) == (130, "interrupted")
     assert list(tmp_path.iterdir()) == []
