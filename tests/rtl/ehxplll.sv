@@ -1,7 +1,7 @@
 // The ECP5's PLL as a lint sees it: ports and parameters, no behaviour. synth_ecp5 brings the real cell.
-/* verilator lint_off UNUSEDSIGNAL */
-/* verilator lint_off UNUSEDPARAM */
-/* verilator lint_off DECLFILENAME */
+/* verilator lint_off UNUSEDSIGNAL */  // a stand-in has no use for most ports of the primitive
+/* verilator lint_off UNUSEDPARAM */  // nor for its dividers
+/* verilator lint_off DECLFILENAME */  // the primitive is in capitals, files are not
 module EHXPLLL #(
   parameter int unsigned CLKI_DIV = 1,
   parameter int unsigned CLKFB_DIV = 1,
