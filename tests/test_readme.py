@@ -75,6 +75,7 @@ def measured_rows(demo: dict[str, Any]) -> list[str]:
     fake, rtl = proofs["fake_quant_vs_reference"], proofs["rtl_vs_reference"]
     dense = cycles["dense_equivalent_per_step"]
     return [
+        f"| neurons per layer | {', '.join(map(str, model['layers']))} |",
         f"| bits per character, float | {quality['float']:.3f} |",
         f"| bits per character, pruned and quantised | {quality['quantised']:.3f} |",
         f"| bits per character, 6-gram baseline on the same split | {quality['baseline']:.3f} |",
