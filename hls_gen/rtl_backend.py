@@ -91,9 +91,7 @@ def write(model: QuantizedModel, config: HardwareConfig, folder: Path, *, force:
 
 def library_files() -> tuple[Path, ...]:
     """Return the library modules of the core, in a fixed order; those of board tops (UART, reset) are not among them."""
-    return tuple(
-        path for path in sorted(LIBRARY_FOLDER.glob("*.sv")) if not path.name.startswith(("egru_uart", "egru_reset", "egru_spill"))
-    )
+    return tuple(path for path in sorted(LIBRARY_FOLDER.glob("*.sv")) if not path.name.startswith(("egru_uart", "egru_reset")))
 
 
 def describe(model: QuantizedModel, hardware: HardwarePlan) -> dict[str, Any]:

@@ -28,6 +28,7 @@ MANIFEST_FILE = "manifest.json"
 TENSORS_FILE = "tensors.safetensors"
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_TENSORS_BYTES = 1 << 31
+REMEDY = "export the model again"
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ def _read_file(path: Path, limit: int) -> bytes:
         raise UserError(f"artifact file {path}", "does not exist", "give the folder that `egru export` wrote")
     size = os.stat(path).st_size
     if size > limit:
-        raise UserError(f"artifact file {path} of {size} bytes", f"exceeds the limit of {limit} bytes", "export the model again")
+        raise UserError(f"artifact file {path} of {size} bytes", f"exceeds the limit of {limit} bytes", REMEDY)
     return path.read_bytes()
 
 
@@ -272,7 +273,7 @@ def _read_manifest(folder: Path) -> _Manifest:
     try:
         raw = json.loads(_read_file(path, MAX_MANIFEST_BYTES))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"artifact manifest {path}", f"is not valid JSON ({error})", "export the model again") from error
+        raise UserError(f"artifact manifest {path}", f"is not valid JSON ({error})", REMEDY) from error
     if isinstance(raw, dict) and raw.get("format") == FORMAT_NAME and raw.get("version") != FORMAT_VERSION:
         raise UserError(
             f"artifact version {raw.get('version')!r} in {path}",
@@ -284,7 +285,7 @@ def _read_manifest(folder: Path) -> _Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the top level"
-        raise UserError(f"artifact manifest {path}", f"is wrong at {where}: {first['msg']}", "export the model again") from error
+        raise UserError(f"artifact manifest {path}", f"is wrong at {where}: {first['msg']}", REMEDY) from error
 
 
 def _read_tensors(folder: Path, sha256: str) -> dict[str, np.ndarray]:
@@ -300,7 +301,7 @@ def _read_tensors(folder: Path, sha256: str) -> dict[str, np.ndarray]:
     try:
         return load_tensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"artifact tensors {path}", f"are not a safetensors file ({error})", "export the model again") from error
+        raise UserError(f"artifact tensors {path}", f"are not a safetensors file ({error})", REMEDY) from error
 
 
 def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedModel:
@@ -309,10 +310,10 @@ def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedM
         expected |= {f"layers.{index}.{name}": dtype for name, dtype in _LAYER_TENSORS.items()}
     for name in sorted(expected.keys() ^ tensors.keys()):
         state = "missing from the artifact" if name in expected else "not part of this format"
-        raise UserError(f"tensor {name}", f"is {state}", "export the model again")
+        raise UserError(f"tensor {name}", f"is {state}", REMEDY)
     for name, dtype in expected.items():
         if tensors[name].dtype != dtype:
-            raise UserError(f"tensor {name} of type {tensors[name].dtype}", f"is not {np.dtype(dtype)}", "export the model again")
+            raise UserError(f"tensor {name} of type {tensors[name].dtype}", f"is not {np.dtype(dtype)}", REMEDY)
     layers = tuple(
         QuantizedLayer(
             weight_bits=entry.weight_bits,
@@ -341,9 +342,6 @@ def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedM
         vocabulary=tuple(manifest.vocabulary),
         metadata=manifest.metadata,
     )
-
-
-REMEDY = "export the model again"
 
 
 def _shape(name: str, tensor: np.ndarray, expected: tuple[int, ...]) -> None:
