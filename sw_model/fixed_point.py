@@ -6,7 +6,7 @@ A value ``v`` with ``f`` fraction bits stands for ``v * 2**-f``. Everything that
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,6 @@ TABLE_ADDRESS_BITS = 10
 TABLE_SIZE = 1 << TABLE_ADDRESS_BITS
 SIGMOID_FRAC = 6
 TANH_FRAC = 7
-
-Array = TypeVar("Array")
 
 
 def round_half_up(x: Any) -> Any:
