@@ -10,10 +10,11 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo bench-datapath test lint typecheck unit format wheel clean distclean
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT)"
+	@echo "make bench-datapath  the datapath in clock cycles by RTL simulation, with MODEL=exported/model also of that one"
 	@echo "make test      lint, types and all tests"
 	@echo "make lint      ruff only"
 	@echo "make typecheck mypy only"
@@ -39,6 +40,12 @@ host:
 
 demo: host $(STAMP)
 	$(BIN)/egru demo --out $(OUT)
+
+# A killed run goes on where it stopped: finished simulations are kept in runs/datapath.
+bench-datapath: host $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.datapath $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m benchmarks.datapath --report docs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,68 +1,124 @@
 """What the user chooses about the hardware, and what follows from it for one model."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from hls_gen.lane_packing import Packing, pack_rows
+from hls_gen.lane_packing import Packing, interleave_rows, pack_rows
 from sw_model.errors import UserError
 from sw_model.fixed_point import signed_bits
-from sw_model.quantized_model import QuantizedModel
+from sw_model.quantized_model import QuantizedLayer, QuantizedModel
 
 MAX_LANES = 64
+MAX_SHARED_LAYERS = 8
 
 
 class HardwareConfig(BaseModel):
     """The user's choices; every model they do not fit is refused by `plan`.
 
     Attributes:
-        lanes: Lanes of every layer and of the decoder, or one number for each layer and then the decoder.
-        queue_depth: Events that wait in front of each lane.
+        engines: ``per-layer`` gives each layer lanes of its own, and the layers work on different time steps at once; with ``shared`` all
+            layers run on the same lanes, each one time step behind the one before. The decoder always has its own lanes.
+        lanes: Lanes of every block (each engine, then the decoder), or one number for each block.
+        queue_depth: Places in the queue in front of each lane; five of them take what is on its way when the broadcast stops.
         lanes_per_update_unit: Most lanes that share one update unit; the largest divisor of the lanes that does not exceed it is used.
+        packing: ``load`` deals the rows to the lanes by their non-zero weights; ``interleaved`` deals row r to lane r mod lanes, as
+            column-balanced pruning assumes.
+        entry_format: ``single`` stores one index per weight; ``gate-group`` one for the three gates of a neuron: smaller where pruning
+            keeps or drops all three, else zeros are stored and walked.
         stream_depth: Events that wait between two layers.
         counter_bits: Width of the performance counters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    engines: Literal["per-layer", "shared"] = "per-layer"
     lanes: int | tuple[int, ...] = 16
-    queue_depth: int = Field(default=8, ge=2, le=64)
+    queue_depth: int = Field(default=16, ge=6, le=64)
     lanes_per_update_unit: int = Field(default=4, ge=1, le=16)
+    packing: Literal["load", "interleaved"] = "load"
+    entry_format: Literal["single", "gate-group"] = "single"
     stream_depth: int = Field(default=8, ge=2, le=64)
     counter_bits: int = Field(default=40, ge=16, le=64)
 
 
 @dataclass(frozen=True)
-class MatrixPlan:
-    """Lanes, rows and widths of one layer, or of the decoder.
+class BlockPart:
+    """One matrix of a block: a layer of an engine, or the decoder.
 
     Attributes:
-        name: ``layer0`` … or ``decoder``.
-        inputs: Input event sources as physical indices run (0 in layer 0).
-        recurrent: Own event sources (physical), 0 in the decoder.
-        packing: Which lane and row each neuron (or class) has.
+        layer: Index of the layer in the model; None for the decoder.
+        packing: Lane of each row, and its place among the part's rows there.
+        first_row: The part's first row in every lane.
+        left_shift: Fraction bits that its sums lack to those of the block.
+    """
+
+    layer: int | None
+    packing: Packing
+    first_row: int
+    left_shift: int
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Lanes, rows and widths of one engine, or of the decoder.
+
+    Row ``r`` of lane ``l`` has the physical index ``l * rows + r``; an event of a neuron carries its physical index.
+
+    Attributes:
+        name: ``layer0`` …, ``layers`` for an engine that all of them share, or ``decoder``.
+        parts: The layers, or the decoder; each has the same rows of every lane.
+        inputs: Physical indices of the block before, 0 when the input is a token.
+        lanes: Its lanes.
+        rows: Rows of a lane, of all parts together, padding included.
         update_units: Update units; 0 in the decoder.
-        fields: Accumulators a row: z, r, gx and gr in a layer, one in the decoder.
+        field_bits: 2 in an engine (the sums r, gr, gx and z of a row), 0 in the decoder (one).
         weight_bits: Bits of a stored weight.
         acc_bits: Width of an accumulator.
-        acc_frac: Its fraction bits.
+        acc_frac: Fraction bits of the part that has most.
     """
 
     name: str
+    parts: tuple[BlockPart, ...]
     inputs: int
-    recurrent: int
-    packing: Packing
+    lanes: int
+    rows: int
     update_units: int
-    fields: int
+    field_bits: int
     weight_bits: int
     acc_bits: int
     acc_frac: int
 
     @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers of an engine, in order; none in the decoder."""
+        return tuple(part.layer for part in self.parts if part.layer is not None)
+
+    @property
+    def slots(self) -> int:
+        """Physical rows, padding included; in an engine also the number of physical event indices."""
+        return self.lanes * self.rows
+
+    @property
+    def own(self) -> int:
+        """Columns of the block's own events, which come first; none in the decoder."""
+        return self.slots if self.layers else 0
+
+    @property
     def columns(self) -> int:
-        """Event sources: inputs, then the layer's own."""
-        return self.inputs + self.recurrent
+        """All columns: own events; then input events, or where layers share the block the own events of a sequence's last step."""
+        return self.own + (self.own if len(self.parts) > 1 else self.inputs)
+
+    def slot_of(self, part: BlockPart) -> np.ndarray:
+        """Return the physical index of each row of ``part``; int64."""
+        slot: np.ndarray = part.packing.lane_of * self.rows + part.first_row + part.packing.row_of
+        return slot
+
+    def scatter(self, part: BlockPart, values: np.ndarray, placed: np.ndarray) -> None:
+        """Write ``values`` (..., rows of the part) to their physical places in ``placed`` (..., slots)."""
+        placed[..., self.slot_of(part)] = values
 
 
 @dataclass(frozen=True)
@@ -71,23 +127,27 @@ class HardwarePlan:
 
     Attributes:
         config: The user's choices.
-        layers: One plan per layer.
-        decoder: The decoder's plan.
+        engines: The blocks that hold the layers.
+        decoder: The decoder's block.
     """
 
     config: HardwareConfig
-    layers: tuple[MatrixPlan, ...]
-    decoder: MatrixPlan
+    engines: tuple[BlockPlan, ...]
+    decoder: BlockPlan
 
     @property
-    def blocks(self) -> tuple[MatrixPlan, ...]:
-        """All layers, then the decoder."""
-        return (*self.layers, self.decoder)
+    def blocks(self) -> tuple[BlockPlan, ...]:
+        """All engines, then the decoder."""
+        return (*self.engines, self.decoder)
 
     @property
     def lanes(self) -> int:
-        """Lanes of all layers and the decoder together: the MACs that could be done in one cycle."""
-        return sum(block.packing.lanes for block in self.blocks)
+        """Lanes of all blocks together: the MACs that could be done in one cycle."""
+        return sum(block.lanes for block in self.blocks)
+
+    def place_of(self, layer: int) -> tuple[BlockPlan, BlockPart]:
+        """Return the engine and the part of it that hold ``layer``."""
+        return next((engine, part) for engine in self.engines for part in engine.parts if part.layer == layer)
 
 
 def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
@@ -98,62 +158,80 @@ def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
     """
     if model.tokens > 1 << 16:
         raise UserError(f"tokens={model.tokens}", "exceeds the 16-bit token stream", "use at most 65536 symbols")
-    lanes = _lanes(model, config)
-    event_bits, event_max = model.formats.event_bits, model.formats.event_max
-    layers: list[MatrixPlan] = []
-    inputs = 0
-    for index, layer in enumerate(model.layers):
+    shared = config.engines == "shared" and len(model.layers) > 1
+    if shared and len(model.layers) > MAX_SHARED_LAYERS:
+        raise UserError(f"engines=shared with {len(model.layers)} layers", f"exceeds {MAX_SHARED_LAYERS}", "use engines=per-layer")
+    groups = [list(range(len(model.layers)))] if shared else [[index] for index in range(len(model.layers))]
+    names = ["layers"] if shared else [f"layer{index}" for index in range(len(model.layers))]
+    smallest = [min(model.layers[index].neurons for index in group) for group in groups]
+    lanes = _lanes(config, [*names, "decoder"], [*smallest, model.classes])
+
+    engines: list[BlockPlan] = []
+    for name, group, count in zip(names, groups, lanes, strict=False):
+        engines.append(_engine(model, config, name, group, count, engines[-1].slots if engines else 0))
+    return HardwarePlan(config=config, engines=tuple(engines), decoder=_decoder(model, config, lanes[-1], engines[-1].slots))
+
+
+def _engine(model: QuantizedModel, config: HardwareConfig, name: str, group: list[int], lanes: int, inputs: int) -> BlockPlan:
+    formats = model.formats
+    layers = [model.layers[index] for index in group]
+    # Events carry formats.event_bits fraction bits in every layer.
+    acc_frac = max(layer.weight_frac for layer in layers) + formats.event_bits
+    parts: list[BlockPart] = []
+    first_row = 0
+    for index, layer in zip(group, layers, strict=True):
         load = np.count_nonzero(layer.input_weight, axis=(0, 2)) + np.count_nonzero(layer.recurrent_weight, axis=(0, 2))
-        packing = pack_rows(f"layer{index}", load, lanes[index])
-        # acc_gx and acc_gr are kept apart; acc_z and acc_r take inputs and recurrence together.
-        merged = np.concatenate([layer.input_weight, layer.recurrent_weight], axis=2)
-        layers.append(
-            MatrixPlan(
-                name=f"layer{index}",
-                inputs=inputs,
-                recurrent=packing.slots,
-                packing=packing,
-                update_units=packing.lanes // _largest_divisor(packing.lanes, config.lanes_per_update_unit),
-                fields=4,
-                weight_bits=layer.weight_bits,
-                acc_bits=_accumulator_bits(merged.reshape(-1, merged.shape[2]), None, event_max, layer.weight_bits + event_bits),
-                acc_frac=layer.weight_frac + event_bits,
-            )
-        )
-        inputs = packing.slots
-    decoder = model.decoder
-    acc_bits = _accumulator_bits(decoder.weight, decoder.bias, event_max, decoder.weight_bits + event_bits)
-    if acc_bits > 32:
-        raise UserError(f"decoder accumulator of {acc_bits} bits", "exceeds the 32-bit logit stream", "use fewer weight or event bits")
-    return HardwarePlan(
-        config=config,
-        layers=tuple(layers),
-        decoder=MatrixPlan(
-            name="decoder",
-            inputs=inputs,
-            recurrent=0,
-            packing=pack_rows("decoder", np.count_nonzero(decoder.weight, axis=1), lanes[-1]),
-            update_units=0,
-            fields=1,
-            weight_bits=decoder.weight_bits,
-            acc_bits=acc_bits,
-            acc_frac=decoder.weight_frac + event_bits,
-        ),
+        packing = _deal(config, load, lanes)
+        parts.append(BlockPart(index, packing, first_row, acc_frac - layer.weight_frac - formats.event_bits))
+        first_row += packing.rows
+    weight_bits = max(layer.weight_bits for layer in layers)
+    return BlockPlan(
+        name=name,
+        parts=tuple(parts),
+        inputs=inputs,
+        lanes=lanes,
+        rows=first_row,
+        update_units=lanes // _largest_divisor(lanes, config.lanes_per_update_unit),
+        field_bits=2,
+        weight_bits=weight_bits,
+        acc_bits=max(_accumulator_bits(_sums(layer), None, formats.event_max, weight_bits + formats.event_bits) for layer in layers),
+        acc_frac=acc_frac,
     )
 
 
-def _lanes(model: QuantizedModel, config: HardwareConfig) -> tuple[int, ...]:
-    blocks = len(model.layers) + 1
-    lanes = (config.lanes,) * blocks if isinstance(config.lanes, int) else config.lanes
-    if len(lanes) != blocks:
+def _decoder(model: QuantizedModel, config: HardwareConfig, lanes: int, inputs: int) -> BlockPlan:
+    decoder, formats = model.decoder, model.formats
+    acc_bits = _accumulator_bits(decoder.weight, decoder.bias, formats.event_max, decoder.weight_bits + formats.event_bits)
+    if acc_bits > 32:
+        raise UserError(f"decoder accumulator of {acc_bits} bits", "exceeds the 32-bit logit stream", "use fewer weight or event bits")
+    packing = _deal(config, np.count_nonzero(decoder.weight, axis=1), lanes)
+    return BlockPlan(
+        name="decoder",
+        parts=(BlockPart(None, packing, 0, 0),),
+        inputs=inputs,
+        lanes=lanes,
+        rows=packing.rows,
+        update_units=0,
+        field_bits=0,
+        weight_bits=decoder.weight_bits,
+        acc_bits=acc_bits,
+        acc_frac=decoder.weight_frac + formats.event_bits,
+    )
+
+
+def _deal(config: HardwareConfig, load: np.ndarray, lanes: int) -> Packing:
+    return pack_rows(load, lanes) if config.packing == "load" else interleave_rows(len(load), lanes)
+
+
+def _lanes(config: HardwareConfig, names: list[str], rows: list[int]) -> tuple[int, ...]:
+    lanes = (config.lanes,) * len(names) if isinstance(config.lanes, int) else config.lanes
+    if len(lanes) != len(names):
         raise UserError(
             f"lanes={list(lanes)}",
-            f"has {len(lanes)} numbers for a model of {len(model.layers)} layers and a decoder",
-            f"give one number or {blocks}",
+            f"has {len(lanes)} numbers for {len(names)} blocks ({', '.join(names)})",
+            f"give one number or {len(names)}",
         )
-    rows = [*(layer.neurons for layer in model.layers), model.classes]
-    for count, row_count, index in zip(lanes, rows, range(blocks), strict=True):
-        name = "decoder" if index == blocks - 1 else f"layer{index}"
+    for name, count, row_count in zip(names, lanes, rows, strict=True):
         limit = min(MAX_LANES, row_count)
         if not 1 <= count <= limit:
             raise UserError(f"lanes={count} of {name}", f"is outside 1 to {limit} ({row_count} rows)", f"choose 1 to {limit}")
@@ -162,6 +240,12 @@ def _lanes(model: QuantizedModel, config: HardwareConfig) -> tuple[int, ...]:
 
 def _largest_divisor(number: int, limit: int) -> int:
     return max(d for d in range(1, min(number, limit) + 1) if number % d == 0)
+
+
+def _sums(layer: QuantizedLayer) -> np.ndarray:
+    """Return a row of weights for every sum: z and r take inputs and recurrence together; gx and gr, kept apart, are bounded by theirs."""
+    merged = np.concatenate([layer.input_weight, layer.recurrent_weight], axis=2)
+    return merged.reshape(-1, merged.shape[2])
 
 
 def _accumulator_bits(rows: np.ndarray, bias: np.ndarray | None, event_max: int, product_bits: int) -> int:

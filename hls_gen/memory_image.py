@@ -26,15 +26,28 @@ class MemoryImage:
         if min(self.words) < 0 or max(self.words) >> self.bits:
             raise ValueError(f"memory {self.name} has a word outside {self.bits} bits")
 
-    @property
-    def file(self) -> str:
-        """File name with suffix."""
-        return f"{self.name}.mem"
+    def files(self) -> dict[str, str]:
+        """Return the files that `egru_rom` reads, contents by name: one, or one per slice of a deep memory."""
+        width = slice_bits(self.bits, len(self.words))
+        if width == self.bits:
+            return {f"{self.name}.mem": _text(self.words, self.bits)}
+        return {
+            f"{self.name}_{index:02x}.mem": _text([word >> low & (1 << width) - 1 for word in self.words], width)
+            for index, low in enumerate(range(0, self.bits, width))
+        }
 
-    def text(self) -> str:
-        """Return the file's contents."""
-        digits = -(-self.bits // 4)
-        return "".join(f"{word:0{digits}x}\n" for word in self.words)
+
+def slice_bits(bits: int, depth: int) -> int:
+    """Return the width of the slices of a memory of ``depth`` words; the same rule stands in egru_rom.sv, which gives the reason."""
+    for deepest, width in ((1024, bits), (2048, 9), (4096, 4), (8192, 2)):
+        if depth <= deepest:
+            return min(width, bits)
+    return 1
+
+
+def _text(words: tuple[int, ...] | list[int], bits: int) -> str:
+    digits = -(-bits // 4)
+    return "".join(f"{word:0{digits}x}\n" for word in words)
 
 
 def unsigned(values: np.ndarray, bits: int) -> list[int]:

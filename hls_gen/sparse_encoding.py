@@ -1,82 +1,154 @@
 """Compressed columns: what each lane stores of a pruned matrix.
 
-A lane holds, for every event source, the non-zero weights of its own rows, as entries {row, gate, weight} in ascending order (the decoder
-has no gate), and a pointer {start, count} per source. A zero weight is never stored.
+A lane holds, for every event source, the non-zero weights of its own rows as entries in ascending order of row and field, and their place
+{before, count} in the directory. A zero weight is never stored, except inside a group of three gates of which another is not zero.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hls_gen.hardware_config import MatrixPlan
-from hls_gen.lane_packing import Packing
-from sw_model.quantized_model import QuantizedDecoder, QuantizedLayer
+from hls_gen.hardware_config import BlockPlan, HardwarePlan
+from sw_model.quantized_model import QuantizedLayer, QuantizedModel
+
+# Where the gates z, r, g go in a row's sums, see egru_accumulator.sv: from the block's own events, and from its input events.
+RECURRENT_FIELDS = (3, 0, 1)
+INPUT_FIELDS = (3, 0, 2)
+GATES = 3
 
 
 @dataclass(frozen=True)
 class LaneColumns:
-    """The columns of one lane.
+    """The columns of one lane, weight by weight.
 
     Attributes:
-        start: int64, shape (columns,): address of each column's first entry.
-        count: int64, shape (columns,): its entries.
-        row: int64, shape (entries,): row within the lane.
-        gate: int64, shape (entries,): 0 z, 1 r, 2 g; 0 in the decoder.
-        weight: int64, shape (entries,), never 0.
+        start: int64, shape (columns,): place of each column's first weight.
+        count: int64, shape (columns,): its weights.
+        row: int64, shape (weights,): row within the lane.
+        field: int64, shape (weights,): the sum of the row that it adds to; 0 in the decoder.
+        weight: int64, shape (weights,), never 0.
     """
 
     start: np.ndarray
     count: np.ndarray
     row: np.ndarray
-    gate: np.ndarray
+    field: np.ndarray
     weight: np.ndarray
 
 
-def layer_columns(layer: QuantizedLayer, plan: MatrixPlan, inputs: Packing | None) -> list[LaneColumns]:
-    """Compress a layer's ``W`` and ``R``; one `LaneColumns` per lane.
+@dataclass(frozen=True)
+class LaneMemory:
+    """The entry memory of one lane and the place of each column in it.
 
-    Args:
-        layer: The weights.
-        plan: Lanes and rows of the layer.
-        inputs: Packing of the layer before, whose physical indices address the input columns; none for layer 0.
+    Attributes:
+        start: int64, shape (columns,): address of the column's first entry.
+        count: int64, shape (columns,): its entries.
+        words: Entries; at least one, because no memory is empty.
+        bits: Width of an entry.
     """
-    parts = [(layer.recurrent_weight, plan.packing.slot_of + plan.inputs)]
-    if inputs is not None:
-        parts.append((layer.input_weight, inputs.slot_of))
-    return _compress(parts, plan)
+
+    start: np.ndarray
+    count: np.ndarray
+    words: tuple[int, ...]
+    bits: int
 
 
-def decoder_columns(decoder: QuantizedDecoder, plan: MatrixPlan, inputs: Packing) -> list[LaneColumns]:
+@dataclass(frozen=True)
+class _Matrix:
+    """Weights (gates, rows, sources) with the physical slot of each row, the column of each source and the field of each gate."""
+
+    weight: np.ndarray
+    slot_of: np.ndarray
+    column_of: np.ndarray
+    fields: Sequence[int]
+
+
+def engine_columns(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan) -> list[LaneColumns]:
+    """Compress ``W`` and ``R`` of the layers of ``engine``; one `LaneColumns` per lane."""
+    matrices = []
+    for part in engine.parts:
+        layer = model.layers[_index(part.layer)]
+        rows = engine.slot_of(part)
+        matrices.append(_Matrix(layer.recurrent_weight, rows, rows, RECURRENT_FIELDS))
+        matrices += _inputs(hardware, engine, layer, _index(part.layer), rows)
+    return _compress(matrices, engine)
+
+
+def _inputs(hardware: HardwarePlan, engine: BlockPlan, layer: QuantizedLayer, index: int, rows: np.ndarray) -> list[_Matrix]:
+    if index == 0:
+        return []
+    before, part = hardware.place_of(index - 1)
+    source = before.slot_of(part)
+    columns = [source + engine.own]
+    if before is engine:
+        # The layer before is one step ahead on the same lanes: its events carry W beside its own R, and W alone when its
+        # sequence has ended.
+        columns.append(source)
+    return [_Matrix(layer.input_weight, rows, column, INPUT_FIELDS) for column in columns]
+
+
+def decoder_columns(model: QuantizedModel, hardware: HardwarePlan) -> list[LaneColumns]:
     """Compress the decoder's ``D``; one `LaneColumns` per lane."""
-    return _compress([(decoder.weight[np.newaxis], inputs.slot_of)], plan)
+    block = hardware.decoder
+    before, part = hardware.place_of(len(model.layers) - 1)
+    return _compress([_Matrix(model.decoder.weight[np.newaxis], block.slot_of(block.parts[0]), before.slot_of(part), (0,))], block)
 
 
-def _compress(parts: list[tuple[np.ndarray, np.ndarray]], plan: MatrixPlan) -> list[LaneColumns]:
-    """Sort the non-zero weights of all ``parts``, (gates, rows, sources) with a column per source, by lane, column, row, gate."""
+def _index(layer: int | None) -> int:
+    if layer is None:
+        raise ValueError("the decoder is no layer")
+    return layer
+
+
+def _compress(matrices: list[_Matrix], block: BlockPlan) -> list[LaneColumns]:
+    """Sort all non-zero weights by lane, column, row, field."""
     found = []
-    for weight, column_of in parts:
-        gate, row, source = np.nonzero(weight)
-        found.append(np.stack([plan.packing.lane_of[row], column_of[source], plan.packing.row_of[row], gate, weight[gate, row, source]]))
-    lane, column, row, gate, value = np.concatenate(found, axis=1).astype(np.int64)
-    order = np.lexsort((gate, row, column, lane))
-    lane, column, row, gate, value = (field[order] for field in (lane, column, row, gate, value))
-    columns = []
-    for index in range(plan.packing.lanes):
+    for matrix in matrices:
+        gate, row, source = np.nonzero(matrix.weight)
+        slot = matrix.slot_of[row]
+        field = np.array(matrix.fields, np.int64)[gate]
+        found.append(np.stack([slot // block.rows, matrix.column_of[source], slot % block.rows, field, matrix.weight[gate, row, source]]))
+    lane, column, row, field, weight = np.concatenate(found, axis=1).astype(np.int64)
+    order = np.lexsort((field, row, column, lane))
+    lane, column, row, field, weight = (values[order] for values in (lane, column, row, field, weight))
+    lanes = []
+    for index in range(block.lanes):
         mine = lane == index
-        count = np.bincount(column[mine], minlength=plan.columns)
-        columns.append(LaneColumns(np.cumsum(count) - count, count, row[mine], gate[mine], value[mine]))
-    return columns
+        count = np.bincount(column[mine], minlength=block.columns)
+        lanes.append(LaneColumns(np.cumsum(count) - count, count, row[mine], field[mine], weight[mine]))
+    return lanes
 
 
-def entry_words(columns: LaneColumns, weight_bits: int, *, gates: bool) -> np.ndarray:
-    """Pack entries into words {row, gate (2 bits, when ``gates``), weight (two's complement)}; int64."""
+def single_entries(columns: LaneColumns, weight_bits: int, row_bits: int, field_bits: int) -> LaneMemory:
+    """Store one entry {row, field, weight (two's complement)} per weight."""
     weight = columns.weight & ((1 << weight_bits) - 1)
-    row_and_gate = columns.row << 2 | columns.gate if gates else columns.row
-    words: np.ndarray = row_and_gate << weight_bits | weight
-    return words
+    words = (columns.row << field_bits | columns.field) << weight_bits | weight
+    return LaneMemory(columns.start, columns.count, tuple(words.tolist()) or (0,), row_bits + field_bits + weight_bits)
 
 
-def pointer_words(columns: LaneColumns, count_bits: int) -> np.ndarray:
-    """Pack pointers into words {start, count}; int64."""
-    words: np.ndarray = columns.start << count_bits | columns.count
-    return words
+def group_entries(columns: LaneColumns, weight_bits: int, row_bits: int) -> LaneMemory:
+    """Store one entry {row, recurrent, w_g, w_r, w_z} per neuron and source with any weight; it is walked in three operations."""
+    column = np.repeat(np.arange(len(columns.count)), columns.count)
+    gate = np.array([1, 2, 2, 0])[columns.field]  # by field
+    key, group = np.unique(column * (1 << row_bits) + columns.row, return_inverse=True)
+    weights = np.zeros((len(key), GATES), np.int64)
+    weights[group, gate] = columns.weight & ((1 << weight_bits) - 1)
+    # A row's g is either recurrent or not in one column: the two fields never meet.
+    recurrent = np.zeros(len(key), np.int64)
+    recurrent[group[columns.field == RECURRENT_FIELDS[2]]] = 1
+    row = key % (1 << row_bits)
+    words = (row << 1 | recurrent) << GATES * weight_bits | weights[:, 2] << 2 * weight_bits | weights[:, 1] << weight_bits | weights[:, 0]
+    groups = np.bincount(key >> row_bits, minlength=len(columns.count))
+    return LaneMemory(np.cumsum(groups) - groups, groups, tuple(words.tolist()) or (0,), row_bits + 1 + GATES * weight_bits)
+
+
+def directory_words(lanes: Sequence[LaneMemory], start_bits: int, count_bits: int) -> tuple[int, ...]:
+    """Return one word per column: the places {before, count} of all lanes, lane 0 lowest.
+
+    ``before`` is the address one before the column's first entry, modulo the address range.
+    """
+    mask = (1 << start_bits) - 1  # the address before 0 is the last one
+    places = np.array([((lane.start - 1) & mask) << count_bits | lane.count for lane in lanes])
+    bits = start_bits + count_bits
+    return tuple(sum(int(place) << (bits * lane) for lane, place in enumerate(word)) for word in places.T)

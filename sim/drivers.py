@@ -6,7 +6,7 @@ effect after it.
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -325,44 +325,46 @@ class StreamSink:
             await RisingEdge(self._link.clock)
 
 
-@dataclass
-class StepEvents:
-    """Events of one layer in one time step, in the order they were sent: (index, value)."""
-
-    events: list[tuple[int, int]] = field(default_factory=list)
-
-
-class EventMonitor:
-    """Watches an event stream {is_end, index, value} inside a design and hands on the events of each finished step.
+class EngineMonitor:
+    """Watches the events inside an engine and hands on those of each finished step.
 
     Attributes:
-        steps: Number of finished steps.
-        events: Number of events in them.
-        stream: The underlying `StreamMonitor`, with its stall counts.
+        steps: Number of finished steps of the engine.
+        stream: The `StreamMonitor` of its events, with stall counts.
     """
 
-    def __init__(self, link: Link, name: str, on_step: Callable[[int, list[tuple[int, int]]], None]) -> None:
+    def __init__(self, dut: Any, engine: Any, name: str, on_step: Callable[[int, list[tuple[int, int]]], None]) -> None:
         """Start to watch.
 
         Args:
-            link: The stream; its payload handles are is_end, index, value.
+            dut: Top handle with ``clk_i`` and ``rst_ni``.
+            engine: Handle of an instance of a generated engine.
             name: For messages.
-            on_step: Called at the end of each step with the step's number, from 0, and its events (index, value) in the order sent.
+            on_step: Called when a step is over, with the engine's mask of layers that had a token in it, and the events (physical index,
+                value) in the order sent.
         """
-        self.steps = self.events = 0
-        self._on_step = on_step
-        self._current = StepEvents()
+        self.steps = 0
+        self._engine, self._on_step = engine, on_step
+        self._events: list[tuple[int, int]] = []
+        link = Link(dut.clk_i, engine.own_valid, engine.own_ready, (engine.own_index, engine.own_value), dut.rst_ni)
         self.stream = StreamMonitor(link, name, self._take)
+        cocotb.start_soon(self._run())
+
+    def finish(self) -> None:
+        """Hand on the events of the last step, which no other one follows."""
+        active, events, self._events = int(self._engine.active.value), self._events, []
+        self.steps += 1
+        self._on_step(active, events)
 
     def _take(self, item: Item) -> None:
-        is_end, index, value = item
-        if not is_end:
-            self._current.events.append((index, value))
-            return
-        finished, self._current = self._current, StepEvents()
-        step, self.steps = self.steps, self.steps + 1
-        self.events += len(finished.events)
-        self._on_step(step, finished.events)
+        index, value = item
+        self._events.append((index, value))
+
+    async def _run(self) -> None:
+        await RisingEdge(self._engine.step)  # before the first step there is nothing
+        while True:
+            await RisingEdge(self._engine.step)
+            self.finish()
 
 
 class TokenDriver:

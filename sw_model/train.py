@@ -25,7 +25,7 @@ from sw_model.evaluate import Evaluation, deal, evaluate_model, evaluate_network
 from sw_model.event_gru import THRESHOLD_MAX, EventNetwork, LayerState, NetworkConfig, NetworkOutput
 from sw_model.export import export_checkpoint
 from sw_model.output_folder import require_free
-from sw_model.pruning import apply_masks, density, magnitude_masks
+from sw_model.pruning import apply_masks, density, magnitude_masks, require_fit
 from sw_model.quantizers import QuantizedArithmetic, quantize
 from sw_model.train_config import DataConfig, Recipe, TrainConfig, load_recipe
 
@@ -132,6 +132,9 @@ class _Phase:
             self.network, self.masks = loaded.network(), loaded.masks()
         if config.quantization is not None:
             self._quantize()
+        if config.pruning is not None:
+            shape = self.network.config
+            require_fit(config.pruning, shape.hidden_sizes, shape.tokens)
         self.network.dropout = config.dropout
         self.start_sparsity = 1.0 - density(self.network)
         self.optimizer = _optimizer(self.network, config)
@@ -175,7 +178,8 @@ class _Phase:
         """Do one optimiser step; return the cross entropy in nats."""
         config, network = self.config, self.network
         if config.pruning is not None and config.pruning.due(self.step):
-            self.masks = magnitude_masks(network, config.pruning.sparsity_at(self.step, self.start_sparsity))
+            sparsity = config.pruning.sparsity_at(self.step, self.start_sparsity)
+            self.masks = magnitude_masks(network, sparsity, config.pruning, self.masks)
             apply_masks(network, self.masks)
         chunk, first = self.batches.at(self.step)
         torch.manual_seed(config.seed * 1_000_003 + self.step)

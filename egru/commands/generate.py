@@ -26,10 +26,17 @@ def generate(
     model: Annotated[Path, typer.Argument(help="Folder that `egru export` wrote.")],
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/rtl"),
     config: Annotated[Path | None, typer.Option(help="TOML file; its table [hardware] is read.")] = None,
-    lanes: Annotated[str | None, typer.Option(help="Of every block, or per layer and decoder as in 8,16,4; 16 if not given.")] = None,
-    queue_depth: Annotated[int | None, typer.Option(help="Events that wait in front of each lane; 8 if not given.")] = None,
+    lanes: Annotated[str | None, typer.Option(help="Of every block, or per engine and decoder as in 8,16,4; 16 if not given.")] = None,
+    queue_depth: Annotated[int | None, typer.Option(help="Places in the queue of each lane; 16 if not given.")] = None,
     lanes_per_update_unit: Annotated[int | None, typer.Option(help="Most lanes that share an update unit; 4 if not given.")] = None,
     stream_depth: Annotated[int | None, typer.Option(help="Events that wait between two layers; 8 if not given.")] = None,
+    engines: Annotated[
+        str | None, typer.Option(help="per-layer (if not given): lanes for each layer; shared: all layers on the same lanes.")
+    ] = None,
+    packing: Annotated[str | None, typer.Option(help="How rows are dealt to lanes: load (if not given) or interleaved.")] = None,
+    entry_format: Annotated[
+        str | None, typer.Option(help="single (if not given): an index per weight; gate-group: one for three gates.")
+    ] = None,
     backend: Annotated[Backend, typer.Option(help="What the sources are written in.")] = Backend.RTL,
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
@@ -40,7 +47,8 @@ def generate(
     from sw_model.quantized_model import QuantizedModel
 
     overrides: dict[str, Any] = {"queue_depth": queue_depth, "lanes_per_update_unit": lanes_per_update_unit, "stream_depth": stream_depth}
-    overrides |= {"lanes": None if lanes is None else _parse_lanes(lanes)}
+    overrides |= {"engines": engines, "packing": packing, "entry_format": entry_format}
+    overrides |= {"lanes": None if lanes is None else parse_lanes(lanes)}
     settings = load_flow_config(config, {f"hardware.{name}": value for name, value in overrides.items()})
     report = WRITERS[backend](QuantizedModel.load(model), settings.hardware or HardwareConfig(), out, force)
     if json:
@@ -63,7 +71,12 @@ def _write_rtl(model: "QuantizedModel", hardware: "HardwareConfig", out: Path, f
 WRITERS = {Backend.RTL: _write_rtl}
 
 
-def _parse_lanes(text: str) -> int | list[int]:
+def parse_lanes(text: str) -> int | list[int]:
+    """Read ``--lanes``: one number, or one for each layer and then the decoder.
+
+    Raises:
+        UserError: When it is neither.
+    """
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:

@@ -1,16 +1,23 @@
-"""`egru prune`: global magnitude pruning with fine-tuning."""
+"""`egru prune`: magnitude pruning with fine-tuning."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
+from egru.commands.generate import parse_lanes
 from egru.output import print_json
+from sw_model.errors import UserError
+
+MethodName = Literal["global", "layer", "column-balanced", "n-m", "gate-group"]
 
 
 def prune(
     checkpoint: Annotated[Path, typer.Argument(help="Folder that `egru train` wrote.")],
     sparsity: Annotated[float | None, typer.Option(help="Share of zero weights at the end; 0.85 by the demo recipe.")] = None,
+    method: Annotated[MethodName | None, typer.Option(help="Which weights compete for being kept; global if not given.")] = None,
+    lanes: Annotated[str | None, typer.Option(help="For column-balanced: of every block, or per layer and decoder as in 8,16,4.")] = None,
+    n_of_m: Annotated[str | None, typer.Option(help="For n-m, as in 1:8; the sparsity follows from it.")] = None,
     one_shot: Annotated[bool, typer.Option("--one-shot", help="Prune everything at the first step, not gradually.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML file; its tables [data] and [prune] are read.")] = None,
     data: Annotated[str | None, typer.Option(help="The text that the network was trained on; pydoc-topics if not given.")] = None,
@@ -21,11 +28,17 @@ def prune(
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Prune the smallest weights of all layers together and fine-tune the rest."""
+    """Prune the smallest weights and fine-tune the rest."""
     from egru.flow_config import load_flow_config
     from egru.training import run_training, show_metrics
 
-    overrides = {"prune.pruning.sparsity": sparsity, "prune.steps": steps, "prune.seed": seed, "data.source": data}
+    block = None if n_of_m is None else _parse_n_of_m(n_of_m)
+    if sparsity is None and block is not None and 0 < block[0] < block[1]:
+        # Else the recipe's sparsity would stand against what was asked for.
+        sparsity = 1.0 - block[0] / block[1]
+    overrides: dict[str, Any] = {"prune.pruning.sparsity": sparsity, "prune.steps": steps, "prune.seed": seed, "data.source": data}
+    overrides |= {"prune.pruning.method": method, "prune.pruning.n_of_m": block}
+    overrides["prune.pruning.lanes"] = None if lanes is None else parse_lanes(lanes)
     overrides["prune.pruning.schedule"] = "one-shot" if one_shot else None
     overrides["prune.pruning.end_step"] = None if steps is None else steps // 2
     settings = load_flow_config(config, overrides)
@@ -34,3 +47,11 @@ def prune(
         print_json({"checkpoint": str(out), **metrics})
     else:
         show_metrics("pruned", out, metrics)
+
+
+def _parse_n_of_m(text: str) -> list[int]:
+    try:
+        n, m = map(int, text.split(":"))
+    except ValueError:
+        raise UserError(f"--n-of-m {text}", "is not two numbers with a colon", "give e.g. 1:8") from None
+    return [n, m]

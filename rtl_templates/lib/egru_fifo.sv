@@ -18,6 +18,7 @@ module egru_fifo #(
 );
   localparam int unsigned PointerBits = (Depth > 1) ? $clog2(Depth) : 1;
   localparam logic [PointerBits-1:0] LastSlot = PointerBits'(Depth - 1);
+  localparam bit                     Wraps    = Depth == 1 << PointerBits;  // the pointers wrap by themselves
 
   logic [Width-1:0]       mem [Depth];
   logic [PointerBits-1:0] write_q, read_q;
@@ -41,9 +42,9 @@ module egru_fifo #(
       read_q  <= '0;
       count_q <= '0;
     end else begin
-      if (push) write_q <= (write_q == LastSlot) ? '0 : write_q + 1'b1;
-      if (pop)  read_q  <= (read_q  == LastSlot) ? '0 : read_q  + 1'b1;
-      count_q <= count_q + CountBits'(push) - CountBits'(pop);
+      if (push) write_q <= (!Wraps && write_q == LastSlot) ? '0 : write_q + 1'b1;
+      if (pop)  read_q  <= (!Wraps && read_q  == LastSlot) ? '0 : read_q  + 1'b1;
+      if (push != pop) count_q <= count_q + {{(CountBits - 1){pop}}, 1'b1};  // one up or down
     end
   end
 

@@ -11,9 +11,9 @@
 // again with that cycle's increment, so nothing is lost.
 //
 // Reading: `read_data_o` is counter `read_index_i` from the 17th cycle on in which the index is held, and is refreshed every 16 cycles. It
-// holds the increments up to 3 cycles before it was refreshed. An index of 9 or more reads no counter.
+// holds the increments up to 5 cycles before it was refreshed. An index of 9 or more reads no counter.
 // Reset and `clear_i` set every counter to 0; words read as 0 while the slot goes round once, and nothing is lost in that time. The
-// increments of the cycle after `clear_i` are the first that count. A read whose wait begins 2 or more cycles after `clear_i` sees it.
+// increments of the cycle after `clear_i` are the first that count. A read whose wait begins 4 or more cycles after `clear_i` sees it.
 module egru_layer_counters #(
   parameter int unsigned Lanes = 4,
   parameter int unsigned CounterBits = 40
@@ -42,36 +42,66 @@ module egru_layer_counters #(
   localparam int unsigned FirstLaneCounter = 3;
   localparam int unsigned LastLaneCounter  = 5;
 
-  // ---- increments -----------------------------------------------------------------------------------------------------------------------
-  logic [SumBits-1:0]               macs, waits, macs_q, waits_q, idles_q;
+  // ---- increments: registered, summed in groups of lanes, summed -------------------------------------------------------------------------
+  localparam int unsigned GroupLanes = 8;
+  localparam int unsigned Groups     = (Lanes + GroupLanes - 1) / GroupLanes;
+  localparam int unsigned GroupBits  = $clog2(GroupLanes + 1);
+
+  logic [Lanes-1:0]                 waiting;
+  logic [Groups*GroupLanes-1:0]     mac_a_q, wait_a_q;
+  logic [Groups-1:0][GroupBits-1:0] macs_b, waits_b, macs_b_q, waits_b_q;
+  logic [SumBits-1:0]               macs_c, waits_c, macs_q, waits_q, idles_q;
+  logic [1:0]                       busy_ab_q, clear_ab_q;
+  logic [1:0][5:0]                  pulses_ab_q;
   logic [5:0]                       pulses_q;
   logic                             clear_q, lanes_count;
   logic [Counters-1:0][SumBits-1:0] amount;
 
   always_comb begin
-    macs  = '0;
-    waits = '0;
+    macs_b  = '0;
+    waits_b = '0;
     for (int unsigned l = 0; l < Lanes; l++) begin
-      macs  += SumBits'(mac_i[l]);
-      waits += SumBits'(working_i[l] && !mac_i[l]);
+      macs_b[l/GroupLanes]  += GroupBits'(mac_a_q[l]);
+      waits_b[l/GroupLanes] += GroupBits'(wait_a_q[l]);
+    end
+    macs_c  = '0;
+    waits_c = '0;
+    for (int unsigned g = 0; g < Groups; g++) begin
+      macs_c  += SumBits'(macs_b_q[g]);
+      waits_c += SumBits'(waits_b_q[g]);
     end
   end
 
-  assign lanes_count = busy_i && !clear_i;
+  assign waiting     = working_i & ~mac_i;
+  assign lanes_count = busy_ab_q[1] && !clear_ab_q[1];
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      macs_q   <= '0;
-      waits_q  <= '0;
-      idles_q  <= '0;
-      pulses_q <= '0;
-      clear_q  <= 1'b0;
+      mac_a_q     <= '0;
+      wait_a_q    <= '0;
+      macs_b_q    <= '0;
+      waits_b_q   <= '0;
+      busy_ab_q   <= '0;
+      clear_ab_q  <= '0;
+      pulses_ab_q <= '0;
+      macs_q      <= '0;
+      waits_q     <= '0;
+      idles_q     <= '0;
+      pulses_q    <= '0;
+      clear_q     <= 1'b0;
     end else begin
-      macs_q   <= lanes_count ? macs : '0;
-      waits_q  <= lanes_count ? waits : '0;
-      idles_q  <= lanes_count ? SumBits'(Lanes) - macs - waits : '0;
-      pulses_q <= clear_i ? '0 : {update_i, output_stall_i, bus_stall_i, own_event_i, input_event_i, step_i};
-      clear_q  <= clear_i;
+      mac_a_q     <= (Groups * GroupLanes)'(mac_i);
+      wait_a_q    <= (Groups * GroupLanes)'(waiting);
+      macs_b_q    <= macs_b;
+      waits_b_q   <= waits_b;
+      busy_ab_q   <= {busy_ab_q[0], busy_i};
+      clear_ab_q  <= {clear_ab_q[0], clear_i};
+      pulses_ab_q <= {pulses_ab_q[0], {update_i, output_stall_i, bus_stall_i, own_event_i, input_event_i, step_i}};
+      macs_q      <= lanes_count ? macs_c : '0;
+      waits_q     <= lanes_count ? waits_c : '0;
+      idles_q     <= lanes_count ? SumBits'(Lanes) - macs_c - waits_c : '0;
+      pulses_q    <= clear_ab_q[1] ? '0 : pulses_ab_q[1];
+      clear_q     <= clear_ab_q[1];
     end
   end
 

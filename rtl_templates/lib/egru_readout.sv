@@ -1,5 +1,6 @@
 // Decoder output: reads the finished sums of all lanes in class order, adds the bias, streams one logit a cycle.
 //
+// After reset all rows are read once to empty both banks of the accumulators (`rd_both_o`); `ready_o` says when that is over.
 // `step_i` begins a step; when every lane has pulsed `lane_done_i` the sums are read in the order of `OrderFile` (one word {lane, row} per class).
 // The logit is exact: AccBits hold sum and bias (docs/semantics.md section 7). `step_last_o` marks the last logit of a step, `last_o` that of a sequence. `done_o` is high when
 // all logits of the step are taken.
@@ -14,9 +15,11 @@ module egru_readout #(
 ) (
   input  logic                          clk_i,
   input  logic                          rst_ni,
+  output logic                          ready_o,
   input  logic                          step_i,
   input  logic                          last_i,
   input  logic [Lanes-1:0]              lane_done_i,
+  output logic                          rd_both_o,
   output logic [Lanes-1:0]              rd_valid_o,
   output logic [RowBits-1:0]            rd_addr_o,
   input  logic [Lanes-1:0][AccBits-1:0] rd_data_i,
@@ -43,7 +46,7 @@ module egru_readout #(
 
   // Stage n holds the class issued n cycles ago: 2 order word, 4 sum and bias, 5 logit.
   logic [5:1]                 valid_q, final_q;
-  logic [LaneBits-1:0]        lane_2, lane_3_q, lane_4_q;
+  logic [LaneBits-1:0]        lane_2;
   logic [RowBits-1:0]         row_2;
   logic [2:1][ClassBits-1:0]  class_stage_q;
   logic signed [AccBits-1:0]  bias_4, logit_5_q, logit_word;
@@ -57,18 +60,27 @@ module egru_readout #(
     .clk_i, .addr_i(class_stage_q[2]), .data_o(bias_4)
   );
 
-  assign rd_addr_o = row_2;
+  logic               emptying_q;
+  logic [RowBits-1:0] empty_row_q;
+  assign ready_o   = !emptying_q;
+  assign rd_both_o = emptying_q;
+  assign rd_addr_o = emptying_q ? empty_row_q : row_2;
   always_comb begin
     for (int unsigned l = 0; l < Lanes; l++) begin
-      rd_valid_o[l] = valid_q[2] && 32'(lane_2) == l;
+      rd_valid_o[l] = emptying_q || (valid_q[2] && 32'(lane_2) == l);
     end
+  end
+
+  // A lane that is not read gives 0.
+  logic [AccBits-1:0] sum_4;
+  always_comb begin
+    sum_4 = '0;
+    for (int unsigned l = 0; l < Lanes; l++) sum_4 |= rd_data_i[l];
   end
 
   always_ff @(posedge clk_i) begin
     class_stage_q <= {class_stage_q[1], class_q};
-    lane_3_q      <= lane_2;
-    lane_4_q      <= lane_3_q;
-    logit_5_q     <= $signed(rd_data_i[lane_4_q]) + bias_4;
+    logit_5_q     <= $signed(sum_4) + bias_4;
     final_q       <= {final_q[4:1], left_q == ClassCount'(1)};
     if (step_i) last_q <= last_i;
   end
@@ -84,13 +96,19 @@ module egru_readout #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      waiting_q  <= '0;
-      active_q   <= 1'b0;
-      class_q    <= '0;
-      left_q     <= '0;
-      valid_q    <= '0;
-      reserved_q <= '0;
+      emptying_q  <= 1'b1;
+      empty_row_q <= '0;
+      waiting_q   <= '0;
+      active_q    <= 1'b0;
+      class_q     <= '0;
+      left_q      <= '0;
+      valid_q     <= '0;
+      reserved_q  <= '0;
     end else begin
+      if (emptying_q) begin
+        empty_row_q <= empty_row_q + 1'b1;
+        emptying_q  <= empty_row_q != RowBits'(Rows - 1);
+      end
       valid_q    <= {valid_q[4:1], issue};
       reserved_q <= reserved_q + QueueCount'(issue) - QueueCount'(valid_o && ready_i);
       if (step_i) begin

@@ -10,14 +10,20 @@ module egru_rescale #(
   input  logic signed [InBits-1:0]  x_i,
   output logic signed [OutBits-1:0] y_o
 );
-  // One bit more than the input: adding one half may carry.
+  // One bit more than the input: rounding up may carry.
   localparam int unsigned WideBits = (Shift >= 0) ? InBits + 1 : InBits + 32'(-Shift);
 
   logic signed [WideBits-1:0] scaled;
 
   if (Shift > 0) begin : gen_round
-    localparam logic signed [InBits:0] Half = (InBits + 1)'(64'd1 << (Shift - 1));
-    assign scaled = (WideBits'(x_i) + Half) >>> Shift;
+    // floor((x + half) / 2^Shift) is floor(x / 2^Shift) plus the first bit dropped: an adder shorter by Shift bits.
+    localparam int unsigned LongBits = ((32'(Shift) > InBits) ? 32'(Shift) : InBits) + 1;
+    logic signed [LongBits-1:0] long_x;
+    logic signed [WideBits-1:0] floor_x, dropped;
+    assign long_x  = LongBits'(x_i);
+    assign floor_x = WideBits'(long_x >>> Shift);
+    assign dropped = WideBits'($signed({1'b0, long_x[Shift-1]}));
+    assign scaled  = floor_x + dropped;
   end else begin : gen_widen
     assign scaled = WideBits'(x_i) <<< -Shift;
   end

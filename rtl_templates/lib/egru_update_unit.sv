@@ -6,12 +6,23 @@
 //   c_hat = G + rescale(z * (c - G))
 //   event iff c_hat > theta (strict: a tie is no event); then y = min(rescale(c_hat), 2^n - 1) and c = c_hat - theta, else c = c_hat
 //
-// `step_i` begins a step: `token_i` selects the row of the input memory {p_g, p_r, p_z}, `last_i` ends the sequence (every c becomes 0). Records then
-// come from the lanes in any order, each row once. Neuron (lane, row) has the index FirstIndex + lane * Rows + row. `done_o` is high when every neuron
-// of the step is updated and every event taken. A record is accepted only when its event has a place in the queue, so the pipeline never stalls.
+// The lanes take turns, one cycle each. A lane that takes its turn (`take_i`, row `row_i`) sends the four sums of the row one after the other, the first two
+// cycles later, in the order in which they are needed: r, gr, gx, z. Lanes whose numbers differ by 4 never send at once. So four lanes keep the pipeline full,
+// and nothing waits for a whole record. A turn is offered only when an event of it has a place in the queue, so the pipeline never stalls.
+//
+// `step_i` begins a step: `token_i` selects the row of the input memory {p_g, p_r, p_z}, `last_i` ends the sequence (c becomes 0). Neuron (lane, row) has the index
+// FirstIndex + lane * Rows + row. `empty_o`: no neuron is under way and every event is taken; it follows the first neuron by two cycles.
+//
+// Several layers may share the lanes: row r belongs to the first layer l with r < RowEnds[l]; its sums have LeftShifts[l] fraction bits less than AccFrac. Only
+// layer 0 has a row of inputs per token: the input memory holds Tokens rows of its neurons and then the biases of the others.
+// `last_i` has one bit per layer; `last_o` and `output_o` (last layer) tell of the event's layer.
 module egru_update_unit #(
   parameter int unsigned Lanes = 4,
   parameter int unsigned Rows = 8,
+  parameter int unsigned Layers = 1,
+  parameter logic [16*Layers-1:0] RowEnds = 16'd8,
+  parameter logic [8*Layers-1:0] LeftShifts = 8'd0,
+  parameter int unsigned Spread = 0,  // the largest of them
   parameter int unsigned Tokens = 1,
   parameter int unsigned FirstIndex = 0,
   parameter int unsigned IndexBits = 8,
@@ -30,27 +41,33 @@ module egru_update_unit #(
   parameter TanhFile = "",
   localparam int unsigned RowBits = (Rows > 1) ? $clog2(Rows) : 1
 ) (
-  input  logic                               clk_i,
-  input  logic                               rst_ni,
-  output logic                               ready_o,
-  input  logic                               step_i,
-  input  logic [TokenBits-1:0]               token_i,
-  input  logic                               last_i,
-  input  logic [Lanes-1:0]                   valid_i,
-  output logic [Lanes-1:0]                   ready_record_o,
-  input  logic [Lanes-1:0][RowBits-1:0]      row_i,
-  input  logic [Lanes-1:0][3:0][AccBits-1:0] acc_i,
-  output logic                               valid_o,
-  input  logic                               ready_i,
-  output logic [IndexBits-1:0]               index_o,
-  output logic [EventBits-1:0]               value_o,
-  output logic                               done_o
+  input  logic                          clk_i,
+  input  logic                          rst_ni,
+  output logic                          ready_o,
+  input  logic                          step_i,
+  input  logic [TokenBits-1:0]          token_i,
+  input  logic [Layers-1:0]             last_i,
+  output logic [Lanes-1:0]              turn_o,
+  input  logic [Lanes-1:0]              take_i,
+  input  logic [Lanes-1:0][RowBits-1:0] row_i,
+  input  logic [Lanes-1:0][AccBits-1:0] sum_i,
+  output logic                          valid_o,
+  input  logic                          ready_i,
+  output logic [IndexBits-1:0]          index_o,
+  output logic [EventBits-1:0]          value_o,
+  output logic                          last_o,
+  output logic                          output_o,
+  output logic                          empty_o
 );
   localparam int unsigned Neurons      = Lanes * Rows;
   localparam int unsigned NeuronBits   = (Neurons > 1) ? $clog2(Neurons) : 1;
-  localparam int unsigned NeuronCount  = $clog2(Neurons + 1);
-  localparam int unsigned InputBits    = (Tokens * Neurons > 1) ? $clog2(Tokens * Neurons) : 1;
-  localparam int unsigned TurnBits     = (Lanes > 1) ? $clog2(Lanes) : 1;
+  localparam int unsigned FirstRows    = 32'(RowEnds[15:0]);  // of layer 0
+  localparam int unsigned TableRows    = Tokens * Lanes * FirstRows;
+  localparam int unsigned InputDepth   = TableRows + Lanes * (Rows - FirstRows);
+  localparam int unsigned InputBits    = (InputDepth > 1) ? $clog2(InputDepth) : 1;
+  localparam int unsigned LayerBits    = (Layers > 1) ? $clog2(Layers) : 1;
+  localparam int unsigned Period       = (Lanes + 3) / 4 * 4;
+  localparam int unsigned TurnBits     = $clog2(Period);
   localparam int unsigned SumBits      = PreactBits + 1;
   localparam int unsigned ProductBits  = SumBits + GateBits + 2;
   localparam int unsigned TableBits    = 10;
@@ -58,188 +75,238 @@ module egru_update_unit #(
   localparam int          TanhFrac     = 7;
   localparam int unsigned DiffBits     = StateBits + 1;
   localparam int unsigned BlendBits    = DiffBits + GateBits + 1;
-  // The pipeline is 16 deep; the queue holds what is in it and what waits for a slow taker.
+  localparam int unsigned Stages       = 14;
+  // The queue holds what is in the pipeline and what waits for a slow taker. Places are counted a few cycles late, hence the reserve.
   localparam int unsigned QueueDepth   = 32;
+  localparam int unsigned Reserve      = 4;
   localparam int unsigned QueueCount   = $clog2(QueueDepth + 1);
-  localparam int unsigned Stages       = 16;
 
-  // The lanes take turns, one cycle each: a lane offers a record every four cycles at most, so up to four lanes lose nothing to an idle turn.
-  logic [TurnBits-1:0]     turn_q;
-  logic                    accept, place_free;
-  logic [NeuronBits-1:0]   neuron_0;
-  logic [3:0][AccBits-1:0] acc_0, acc_1_q;
+  localparam int unsigned WideBits     = AccBits + Spread;
 
-  assign accept   = valid_i[turn_q] && place_free;
-  assign neuron_0 = NeuronBits'(turn_q * Rows) + NeuronBits'(row_i[turn_q]);
-  assign acc_0    = acc_i[turn_q];
-  for (genvar l = 0; l < Lanes; l++) begin : gen_taken
-    assign ready_record_o[l] = place_free && 32'(turn_q) == l;
+  // Turns.
+  logic [TurnBits-1:0] turn_q;
+  logic                place_free_q, accept;
+  assign accept = |take_i;
+  for (genvar l = 0; l < Lanes; l++) begin : gen_turns
+    assign turn_o[l] = place_free_q && turn_q == TurnBits'(l);
   end
 
   // What belongs to the step.
-  logic [InputBits-1:0]   input_base_q;
-  logic                   last_q;
-  logic [NeuronCount-1:0] left_q;
+  logic [InputBits-1:0] token_base_q;
+  logic [Layers-1:0]    last_q;
+  always_ff @(posedge clk_i) begin
+    if (step_i) begin
+      token_base_q <= InputBits'(token_i * (Lanes * FirstRows));
+      last_q       <= last_i;
+    end
+  end
 
   // Stage n holds what was accepted n cycles ago.
   logic [Stages:1]                 valid_q;
-  logic [Stages:1][NeuronBits-1:0] neuron_q;
+  logic [Stages:1][LayerBits-1:0]  layer;
+  logic [Stages:2][NeuronBits-1:0] neuron_q;
+  logic [5:1][TurnBits-1:0]        turn_stage_q;
+  logic [RowBits-1:0]              row_0, row_1_q;
+  logic [InputBits-1:0]            input_1, input_2_q;
 
+  always_comb begin
+    row_0 = '0;
+    for (int unsigned l = 0; l < Lanes; l++) if (take_i[l]) row_0 |= row_i[l];
+  end
   always_ff @(posedge clk_i) begin
-    neuron_q <= {neuron_q[Stages-1:1], neuron_0};
-    acc_1_q  <= acc_0;
-    if (step_i) begin
-      input_base_q <= InputBits'(token_i * Neurons);
-      last_q       <= last_i;
-    end
+    row_1_q      <= row_0;
+    turn_stage_q <= {turn_stage_q[4:1], turn_q};
+    neuron_q     <= {neuron_q[Stages-1:2], NeuronBits'(turn_stage_q[1] * Rows) + NeuronBits'(row_1_q)};
+    input_2_q    <= input_1;
   end
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) valid_q <= '0;
     else         valid_q <= {valid_q[Stages-1:1], accept};
   end
 
-  // Stages 0 to 2: input and reset bias arrive while the sums are brought to the pre-activation format.
-  logic [2:0][PreactBits-1:0]   p_2;
-  logic signed [PreactBits-1:0] d_2;
-  egru_rom #(.Width(3 * PreactBits), .Depth(Tokens * Neurons), .InitFile(InputFile)) u_input (
-    .clk_i, .addr_i(input_base_q + InputBits'(neuron_0)), .data_o(p_2)
+  if (Layers > 1) begin : gen_layers
+    logic [LayerBits-1:0]           layer_1;
+    logic [Stages:2][LayerBits-1:0] layer_q;
+    always_comb begin
+      layer_1 = LayerBits'(Layers - 1);
+      for (int l = Layers - 2; l >= 0; l--) begin
+        if (16'(row_1_q) < RowEnds[16*l +: 16]) layer_1 = LayerBits'(l);
+      end
+    end
+    always_ff @(posedge clk_i) layer_q <= {layer_q[Stages-1:2], layer_1};
+    assign layer   = {layer_q, layer_1};
+    assign input_1 = (layer_1 == '0) ? InputBits'(turn_stage_q[1] * FirstRows) + InputBits'(row_1_q)
+                                     : InputBits'(TableRows) + InputBits'(turn_stage_q[1] * (Rows - FirstRows)) + InputBits'(row_1_q) - InputBits'(FirstRows);
+  end else begin : gen_layer
+    assign layer   = '0;
+    assign input_1 = InputBits'(turn_stage_q[1] * Rows) + InputBits'(row_1_q);
+  end
+
+  // Stages 2 to 5: the sums of the row arrive, each from one of four classes of lanes.
+  logic [3:0][AccBits-1:0] class_sum;
+  always_comb begin
+    class_sum = '0;
+    for (int unsigned l = 0; l < Lanes; l++) class_sum[l % 4] |= sum_i[l];
+  end
+  logic signed [3:0][WideBits-1:0] field_q;
+  always_ff @(posedge clk_i) begin
+    for (int unsigned f = 0; f < 4; f++) begin
+      field_q[f] <= WideBits'($signed(class_sum[turn_stage_q[2+f][1:0]])) << LeftShifts[7:0];
+      for (int unsigned l = 1; l < Layers; l++) begin
+        if (layer[2+f] == LayerBits'(l)) field_q[f] <= WideBits'($signed(class_sum[turn_stage_q[2+f][1:0]])) << LeftShifts[8*l +: 8];
+      end
+    end
+  end
+
+  // Input and reset bias arrive while the sums are brought to the pre-activation format: r in stage 3, gr in 4, gx in 5, z in 6.
+  logic [2:0][PreactBits-1:0]   p_4;
+  logic [PreactBits-1:0]        p_g_5_q, p_g_6_q, p_z_5_q, p_z_6_q, p_z_7_q;
+  logic signed [PreactBits-1:0] d_5;
+  egru_rom #(.Width(3 * PreactBits), .Depth(InputDepth), .InitFile(InputFile)) u_input (
+    .clk_i, .addr_i((layer[2] == '0 ? token_base_q : '0) + input_2_q), .data_o(p_4)
   );
   egru_rom #(.Width(PreactBits), .Depth(Neurons), .InitFile(ResetBiasFile)) u_reset_bias (
-    .clk_i, .addr_i(neuron_0), .data_o(d_2)
+    .clk_i, .addr_i(neuron_q[3]), .data_o(d_5)
   );
 
-  logic signed [3:0][PreactBits-1:0] scaled_1, scaled_2_q;
+  logic signed [3:0][PreactBits-1:0] scaled, scaled_q;
   for (genvar f = 0; f < 4; f++) begin : gen_scale
-    egru_rescale #(.InBits(AccBits), .OutBits(PreactBits), .Shift(int'(AccFrac) - int'(PreactFrac))) u_scale (
-      .x_i(acc_1_q[f]), .y_o(scaled_1[f])
+    egru_rescale #(.InBits(WideBits), .OutBits(PreactBits), .Shift(int'(AccFrac) - int'(PreactFrac))) u_scale (
+      .x_i(field_q[f]), .y_o(scaled[f])
     );
   end
 
-  // Stage 3: pre-activations. They leave the stored format by one bit and are not saturated: the table index saturates.
-  logic signed [SumBits-1:0] a_z_3_q, a_r_3_q, a_gx_3_q, a_gr_3_q;
+  // Pre-activations: r in stage 4, gr in 5, gx in 6, z in 7. They leave the stored format by one bit and are not saturated: the table index saturates.
+  logic signed [SumBits-1:0] a_r_5_q, a_gr_6_q, a_gr_7_q, a_gx_7_q, a_gx_8_q, a_z_8_q;
   always_ff @(posedge clk_i) begin
-    scaled_2_q <= scaled_1;
-    a_z_3_q    <= SumBits'(signed'(scaled_2_q[0])) + SumBits'(signed'(p_2[0]));
-    a_r_3_q    <= SumBits'(signed'(scaled_2_q[1])) + SumBits'(signed'(p_2[1]));
-    a_gx_3_q   <= SumBits'(signed'(scaled_2_q[2])) + SumBits'(signed'(p_2[2]));
-    a_gr_3_q   <= SumBits'(signed'(scaled_2_q[3])) + SumBits'(d_2);
+    scaled_q <= scaled;
+    {p_g_5_q, p_z_5_q} <= {p_4[2], p_4[0]};
+    {p_g_6_q, p_z_6_q} <= {p_g_5_q, p_z_5_q};
+    p_z_7_q  <= p_z_6_q;
+    a_r_5_q  <= SumBits'(signed'(scaled_q[0])) + SumBits'(signed'(p_4[1]));
+    a_gr_6_q <= SumBits'(signed'(scaled_q[1])) + SumBits'(d_5);
+    a_gx_7_q <= SumBits'(signed'(scaled_q[2])) + SumBits'(signed'(p_g_6_q));
+    a_z_8_q  <= SumBits'(signed'(scaled_q[3])) + SumBits'(signed'(p_z_7_q));
+    a_gr_7_q <= a_gr_6_q;
+    a_gx_8_q <= a_gx_7_q;
   end
 
-  // Stages 4 to 6: z and r. A signed index of the table's width, saturated, is the address with its top bit flipped.
-  logic signed [TableBits-1:0] z_index_3, r_index_3;
-  logic [TableBits-1:0]        z_addr_4_q, r_addr_4_q;
-  logic [GateBits-1:0]         z_6, r_6;
-  egru_rescale #(.InBits(SumBits), .OutBits(TableBits), .Shift(int'(PreactFrac) - SigmoidFrac)) u_z_index (.x_i(a_z_3_q), .y_o(z_index_3));
-  egru_rescale #(.InBits(SumBits), .OutBits(TableBits), .Shift(int'(PreactFrac) - SigmoidFrac)) u_r_index (.x_i(a_r_3_q), .y_o(r_index_3));
-  always_ff @(posedge clk_i) begin
-    z_addr_4_q <= {!z_index_3[TableBits-1], z_index_3[TableBits-2:0]};
-    r_addr_4_q <= {!r_index_3[TableBits-1], r_index_3[TableBits-2:0]};
-  end
-  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile)) u_z_table (.clk_i, .addr_i(z_addr_4_q), .data_o(z_6));
-  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile)) u_r_table (.clk_i, .addr_i(r_addr_4_q), .data_o(r_6));
+  // Stages 5 and 6: r; 8 and 9: z. A signed index of the table's width, saturated, is the address with its top bit flipped.
+  logic signed [TableBits-1:0] r_index_5, z_index_8;
+  logic [GateBits-1:0]         r_7, z_10, z_11_q, z_12_q;
+  egru_rescale #(.InBits(SumBits), .OutBits(TableBits), .Shift(int'(PreactFrac) - SigmoidFrac)) u_r_index (.x_i(a_r_5_q), .y_o(r_index_5));
+  egru_rescale #(.InBits(SumBits), .OutBits(TableBits), .Shift(int'(PreactFrac) - SigmoidFrac)) u_z_index (.x_i(a_z_8_q), .y_o(z_index_8));
+  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile)) u_r_table (
+    .clk_i, .addr_i({!r_index_5[TableBits-1], r_index_5[TableBits-2:0]}), .data_o(r_7)
+  );
+  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile)) u_z_table (
+    .clk_i, .addr_i({!z_index_8[TableBits-1], z_index_8[TableBits-2:0]}), .data_o(z_10)
+  );
 
-  // Stages 7 to 11: candidate.
-  logic signed [6:4][SumBits-1:0]  a_gx_q, a_gr_q;
-  logic signed [SumBits-1:0]       a_gx_7_q;
-  logic signed [ProductBits-1:0]   reset_7_q, a_g_8_q;
-  logic signed [TableBits-1:0]     g_index_8;
-  logic [TableBits-1:0]            g_addr_9_q;
-  logic signed [GateBits:0]        g_11;
+  // Stages 7 to 10: candidate.
+  logic signed [ProductBits-1:0] reset_8_q, a_g_9_q;
+  logic signed [TableBits-1:0]   g_index_9;
+  logic signed [GateBits:0]      g_11;
   always_ff @(posedge clk_i) begin
-    a_gx_q     <= {a_gx_q[5:4], a_gx_3_q};
-    a_gr_q     <= {a_gr_q[5:4], a_gr_3_q};
-    reset_7_q  <= ProductBits'($signed({1'b0, r_6}) * signed'(a_gr_q[6]));
-    a_gx_7_q   <= signed'(a_gx_q[6]);
-    a_g_8_q    <= (ProductBits'(a_gx_7_q) <<< GateBits) + reset_7_q;
-    g_addr_9_q <= {!g_index_8[TableBits-1], g_index_8[TableBits-2:0]};
+    reset_8_q <= ProductBits'($signed({1'b0, r_7}) * a_gr_7_q);
+    a_g_9_q   <= (ProductBits'(a_gx_8_q) <<< GateBits) + reset_8_q;
   end
   egru_rescale #(.InBits(ProductBits), .OutBits(TableBits), .Shift(int'(PreactFrac) + int'(GateBits) - TanhFrac)) u_g_index (
-    .x_i(a_g_8_q), .y_o(g_index_8)
+    .x_i(a_g_9_q), .y_o(g_index_9)
   );
-  egru_rom #(.Width(GateBits + 1), .Depth(1 << TableBits), .InitFile(TanhFile)) u_g_table (.clk_i, .addr_i(g_addr_9_q), .data_o(g_11));
+  egru_rom #(.Width(GateBits + 1), .Depth(1 << TableBits), .InitFile(TanhFile)) u_g_table (
+    .clk_i, .addr_i({!g_index_9[TableBits-1], g_index_9[TableBits-2:0]}), .data_o(g_11)
+  );
 
-  // State memory: cleared after reset, read for stage 11, written in stage 16.
+  // State memory: zeroed after reset, read in stages 9 and 10, written in stage 14.
   logic signed [StateBits-1:0] state_mem [Neurons];
   logic signed [StateBits-1:0] state_10_q, c_11_q, next_c;
   logic                        clearing_q;
   logic [NeuronBits-1:0]       clear_addr_q;
   always_ff @(posedge clk_i) begin
-    if (clearing_q)            state_mem[clear_addr_q]     <= '0;
-    else if (valid_q[Stages])  state_mem[neuron_q[Stages]] <= next_c;
+    if (clearing_q || valid_q[Stages]) state_mem[clearing_q ? clear_addr_q : neuron_q[Stages]] <= next_c;
     state_10_q <= state_mem[neuron_q[9]];
     c_11_q     <= state_10_q;
   end
   assign ready_o = !clearing_q;
 
-  // Stages 12 to 15: new state.
-  logic signed [StateBits-1:0] g_state_11, g_state_12_q, g_state_13_q, g_state_14_q, c_hat_15_q;
-  logic [12:7][GateBits-1:0]   z_q;
-  logic signed [DiffBits-1:0]  diff_12_q;
+  // Stages 11 to 13: new state, without and with the reset by theta side by side.
+  logic [StateBits-2:0]        theta_11;
+  logic signed [StateBits-1:0] g_state_11, g_state_12_q, g_state_13_q, c_hat_14_q;
+  logic signed [DiffBits-1:0]  diff_12_q, g_reset_12_q, g_reset_13_q, step_13, c_reset_14_q;
   logic signed [BlendBits-1:0] blend_13_q;
-  logic signed [DiffBits-1:0]  step_13, step_14_q;
+  egru_rom #(.Width(StateBits - 1), .Depth(Neurons), .InitFile(ThresholdFile)) u_threshold (
+    .clk_i, .addr_i(neuron_q[9]), .data_o(theta_11)
+  );
   assign g_state_11 = StateBits'(g_11) <<< (StateBits - 1 - GateBits);
   egru_rescale #(.InBits(BlendBits), .OutBits(DiffBits), .Shift(int'(GateBits))) u_blend (.x_i(blend_13_q), .y_o(step_13));
   always_ff @(posedge clk_i) begin
-    z_q          <= {z_q[11:7], z_6};
+    {z_12_q, z_11_q} <= {z_11_q, z_10};
     diff_12_q    <= DiffBits'(c_11_q) - DiffBits'(g_state_11);
     g_state_12_q <= g_state_11;
-    blend_13_q   <= BlendBits'($signed({1'b0, z_q[12]}) * diff_12_q);
+    g_reset_12_q <= DiffBits'(g_state_11) - $signed({2'b0, theta_11});
+    blend_13_q   <= BlendBits'($signed({1'b0, z_12_q}) * diff_12_q);
     g_state_13_q <= g_state_12_q;
-    step_14_q    <= step_13;
-    g_state_14_q <= g_state_13_q;
-    c_hat_15_q   <= StateBits'(DiffBits'(g_state_14_q) + step_14_q);
+    g_reset_13_q <= g_reset_12_q;
+    c_hat_14_q   <= StateBits'(DiffBits'(g_state_13_q) + step_13);
+    c_reset_14_q <= g_reset_13_q + step_13;
   end
 
-  // Stage 16: threshold, event, reset.
-  logic [StateBits-2:0]        theta_15;
-  logic signed [EventBits:0]   value_15;
-  logic                        value_sign_unused;  // an event's value is positive, because c_hat > theta >= 0
-  logic signed [StateBits-1:0] c_hat_16_q, c_reset_16_q;
-  logic                        fired_16_q;
-  logic [EventBits-1:0]        value_16_q;
-  egru_rom #(.Width(StateBits - 1), .Depth(Neurons), .InitFile(ThresholdFile)) u_threshold (
-    .clk_i, .addr_i(neuron_q[13]), .data_o(theta_15)
-  );
+  // Stage 14: event and reset. c_hat > theta iff c_hat - theta > 0.
+  logic                      fired_14, last_14;
+  logic signed [EventBits:0] value_14;
+  logic                      value_sign_unused;  // an event's value is positive, because c_hat > theta >= 0
   egru_rescale #(.InBits(StateBits), .OutBits(EventBits + 1), .Shift(int'(StateBits) - 1 - int'(EventBits))) u_value (
-    .x_i(c_hat_15_q), .y_o(value_15)
+    .x_i(c_hat_14_q), .y_o(value_14)
   );
-  assign value_sign_unused = value_15[EventBits];
-  always_ff @(posedge clk_i) begin
-    fired_16_q   <= c_hat_15_q > $signed({1'b0, theta_15});
-    c_hat_16_q   <= c_hat_15_q;
-    c_reset_16_q <= c_hat_15_q - $signed({1'b0, theta_15});
-    value_16_q   <= value_15[EventBits-1:0];
-  end
+  assign value_sign_unused = value_14[EventBits];
+  assign fired_14 = !c_reset_14_q[DiffBits-1] && c_reset_14_q != '0;
+  assign last_14  = last_q[layer[Stages]];
   always_comb begin
-    next_c = fired_16_q ? c_reset_16_q : c_hat_16_q;
-    if (last_q) next_c = '0;
+    if (clearing_q || last_14) next_c = '0;
+    else                       next_c = fired_14 ? c_reset_14_q[StateBits-1:0] : c_hat_14_q;
   end
 
   // Events wait here for the broadcast.
-  logic                  fire, pop, queue_ready_unused;
+  logic                  fire, pop_q, silent_q, queue_ready_unused;
+  logic [IndexBits-1:0]  index_14;
   logic [QueueCount-1:0] reserved_q, count_unused;
-  assign fire = valid_q[Stages] && fired_16_q;
-  assign pop  = valid_o && ready_i;
-  egru_fifo #(.Width(IndexBits + EventBits), .Depth(QueueDepth)) u_events (
-    .clk_i, .rst_ni,
-    .valid_i(fire), .ready_o(queue_ready_unused), .data_i({IndexBits'(FirstIndex) + IndexBits'(neuron_q[Stages]), value_16_q}),
-    .valid_o, .ready_i, .data_o({index_o, value_o}), .count_o(count_unused)
-  );
+  assign fire     = valid_q[Stages] && fired_14;
+  assign index_14 = IndexBits'(FirstIndex) + IndexBits'(neuron_q[Stages]);
+  if (Layers > 1) begin : gen_marked_events
+    egru_fifo #(.Width(2 + IndexBits + EventBits), .Depth(QueueDepth)) u_events (
+      .clk_i, .rst_ni,
+      .valid_i(fire), .ready_o(queue_ready_unused),
+      .data_i({last_14, layer[Stages] == LayerBits'(Layers - 1), index_14, value_14[EventBits-1:0]}),
+      .valid_o, .ready_i, .data_o({last_o, output_o, index_o, value_o}), .count_o(count_unused)
+    );
+  end else begin : gen_events
+    egru_fifo #(.Width(IndexBits + EventBits), .Depth(QueueDepth)) u_events (
+      .clk_i, .rst_ni,
+      .valid_i(fire), .ready_o(queue_ready_unused), .data_i({index_14, value_14[EventBits-1:0]}),
+      .valid_o, .ready_i, .data_o({index_o, value_o}), .count_o(count_unused)
+    );
+    assign last_o   = last_q[0];
+    assign output_o = 1'b1;
+  end
 
-  assign place_free = reserved_q != QueueCount'(QueueDepth);
-  assign done_o     = left_q == '0 && reserved_q == '0;
+  assign empty_o = reserved_q == '0;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       turn_q       <= '0;
+      place_free_q <= 1'b0;
+      silent_q     <= 1'b0;
+      pop_q        <= 1'b0;
       reserved_q   <= '0;
-      left_q       <= '0;
       clearing_q   <= 1'b1;
       clear_addr_q <= '0;
     end else begin
-      turn_q     <= (32'(turn_q) == Lanes - 1) ? '0 : turn_q + 1'b1;
-      reserved_q <= reserved_q + QueueCount'(accept) - QueueCount'(valid_q[Stages] && !fired_16_q) - QueueCount'(pop);
-      left_q     <= step_i ? NeuronCount'(Neurons) : left_q - NeuronCount'(accept);
+      turn_q       <= (turn_q == TurnBits'(Period - 1)) ? '0 : turn_q + 1'b1;
+      place_free_q <= reserved_q < QueueCount'(QueueDepth - Reserve);
+      silent_q     <= valid_q[Stages] && !fired_14;
+      pop_q        <= valid_o && ready_i;
+      reserved_q   <= reserved_q + QueueCount'(valid_q[1]) - QueueCount'(silent_q) - QueueCount'(pop_q);
       if (clearing_q) begin
         clear_addr_q <= clear_addr_q + 1'b1;
         clearing_q   <= clear_addr_q != NeuronBits'(Neurons - 1);
@@ -248,10 +315,15 @@ module egru_update_unit #(
   end
 
 `ifndef SYNTHESIS
+  initial begin
+    for (int unsigned l = 0; l < Layers; l++) begin
+      if (32'(LeftShifts[8*l +: 8]) > Spread) $fatal(1, "egru_update_unit: Spread=%0d is less than a left shift", Spread);
+    end
+  end
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (rst_ni) begin
-      assert (!(step_i && !done_o)) else $error("egru_update_unit: a step began before the last one was done");
-      assert (!(accept && left_q == '0)) else $error("egru_update_unit: more records than neurons in this step");
+      assert (!(step_i && !empty_o)) else $error("egru_update_unit: a step began before the last one was done");
+      assert ((take_i & ~turn_o) == '0) else $error("egru_update_unit: a row was taken out of turn");
       assert (!fire || queue_ready_unused) else $error("egru_update_unit: an event has no place");
       assert (!step_i || 32'(token_i) < Tokens) else $error("egru_update_unit: token %0d has no input row", token_i);
     end

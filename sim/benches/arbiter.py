@@ -1,4 +1,4 @@
-"""egru_arbiter: nothing lost, doubled or reordered within an input, no input starved, the output stable while it is stalled."""
+"""egru_arbiter: nothing lost, doubled or reordered within an input, the lowest first, the output stable while it is stalled."""
 
 import random
 from typing import Any
@@ -13,8 +13,12 @@ PACES = [Pace.FULL, Pace.HEAVY, Pace.BURSTS]
 WORDS_PER_INPUT = 150
 
 
-class FairnessChecker:
-    """Counts, per waiting input, the transfers that went to others."""
+class OrderChecker:
+    """Checks that of the inputs that wait the lowest is taken, alone, whenever the output has room for it.
+
+    Attributes:
+        contended: Cycles in which several inputs waited.
+    """
 
     def __init__(self, dut: Any) -> None:
         """Start to watch."""
@@ -23,32 +27,29 @@ class FairnessChecker:
         cocotb.start_soon(self._run())
 
     async def _run(self) -> None:
-        dut, inputs = self._dut, int(self._dut.Inputs.value)
-        passed = [0] * inputs
+        dut = self._dut
         while True:
             await RisingEdge(dut.clk_i)
+            if dut.rst_ni.value != 1:
+                continue
             valid, ready = int(dut.valid_i.value), int(dut.ready_o.value)
-            served = valid & ready
-            assert served & (served - 1) == 0, f"two inputs served at once: {served:b}"
-            assert bool(served) == (dut.valid_o.value == 1 and dut.ready_i.value == 1)
+            room = dut.valid_o.value == 0 or dut.ready_i.value == 1
+            assert valid & ready == (valid & -valid if room else 0), f"of {valid:b} took {valid & ready:b}"
             self.contended += valid & (valid - 1) != 0
-            for i in range(inputs):
-                passed[i] = passed[i] + (served != 0) if (valid & ~served) >> i & 1 else 0
-                assert passed[i] <= inputs, f"input {i} waited for {passed[i]} transfers of the other {inputs - 1}"
 
 
 @cocotb.test()
 @cocotb.parametrize(idle=PACES, back_pressure=PACES)
 async def serves_all_inputs(dut: Any, idle: Pace, back_pressure: Pace) -> None:
-    """Every input sends its own numbered words; input 0 never idles."""
+    """Every input sends its own numbered words; the last one never idles, so the others often pass it."""
     rng = random.Random(bench_seed())
     inputs, width = int(dut.Inputs.value), int(dut.Width.value)
     valid, data = PackedVector(dut.valid_i), PackedVector(dut.data_i)
     await start(dut, inputs=["ready_i"])
-    fairness = FairnessChecker(dut)
+    order = OrderChecker(dut)
     fields = zip(valid.fields(1), data.fields(width), strict=True)
     links = [Link(dut.clk_i, bit, ReadyBit(dut.ready_o, i), (word,), dut.rst_ni) for i, (bit, word) in enumerate(fields)]
-    sources = [StreamSource(link, idle if i else Pace.FULL, rng) for i, link in enumerate(links)]
+    sources = [StreamSource(link, Pace.FULL if i == inputs - 1 else idle, rng) for i, link in enumerate(links)]
     sink = StreamSink(Link.of(dut, "valid_o", "ready_i", "data_o"), back_pressure, rng)
     number_bits = width - (inputs - 1).bit_length()
     words = [[(i << number_bits | n & ((1 << number_bits) - 1),) for n in range(WORDS_PER_INPUT)] for i in range(inputs)]
@@ -57,5 +58,7 @@ async def serves_all_inputs(dut: Any, idle: Pace, back_pressure: Pace) -> None:
     await sink.wait_for(WORDS_PER_INPUT * inputs)
     for i in range(inputs):
         assert [item for item in sink.items if item[0] >> number_bits == i] == words[i], f"input {i}"
-    assert inputs == 1 or fairness.contended > 50
+    if idle is back_pressure is Pace.FULL:
+        assert sink.monitor.cycles[-1] - sink.monitor.cycles[0] == len(sink.items) - 1, "one word a cycle"
+    assert inputs == 1 or order.contended > 50
     assert back_pressure is Pace.FULL or sink.monitor.stalls > 20

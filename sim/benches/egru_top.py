@@ -14,7 +14,7 @@ import cocotb
 import numpy as np
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
-from sim.drivers import EventMonitor, Link, LogitCollector, TokenDriver, pace_from, start, wait_until
+from sim.drivers import EngineMonitor, LogitCollector, TokenDriver, pace_from, start, wait_until
 from sim.runner import bench_seed, failure_folder, write_report
 from sim.scoreboard import Scoreboard
 from sw_model.quantized_model import QuantizedModel
@@ -43,9 +43,8 @@ async def equals_the_reference(dut: Any) -> None:
         save_more=lambda folder: model.save(folder / "model"),
     )
 
-    monitors = []
-    for index, block in enumerate(hardware["blocks"][:-1]):
-        monitors.append(_watch_layer(dut, index, block["physical_index"], scoreboard, expected))
+    engines = [block for block in hardware["blocks"] if block["layers"]]
+    monitors = [_watch_engine(dut, block, scoreboard, expected) for block in engines]
     collector = LogitCollector(
         dut,
         "m_axis",
@@ -65,6 +64,12 @@ async def equals_the_reference(dut: Any) -> None:
     steps = sum(len(sequence) for sequence in sequences)
     await wait_until(dut, lambda: collector.steps == steps, f"{steps} steps", cycles=20_000_000)
 
+    for monitor in monitors:
+        monitor.finish()
+    # Neurons of all layers, twice (flag and value), at every step: no layer was left out.
+    neurons = sum(layer.neurons for layer in model.layers)
+    assert scoreboard.values == steps * (2 * neurons + model.classes)
+
     ends = np.cumsum([len(sequence) for sequence in sequences]) - 1
     scoreboard.check(steps - 1, "top", "end of sequence", collector.sequence_ends, ends)
     counters = await _read_counters(registers, len(hardware["blocks"]))
@@ -75,7 +80,6 @@ async def equals_the_reference(dut: Any) -> None:
             "cycles": counters["cycles"],
             "blocks": counters["blocks"],
             "logit_stalls": collector.stream.stalls,
-            "layer_stalls": [monitor.stream.stalls for monitor in monitors],
         }
     )
 
@@ -88,17 +92,27 @@ def _expected(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> tupl
     return steps, stream.counts
 
 
-def _watch_layer(dut: Any, layer: int, physical_index: list[int], scoreboard: Scoreboard, expected: list[Step]) -> EventMonitor:
-    handle = getattr(dut, f"u_layer{layer}")
-    neuron_of = {place: neuron for neuron, place in enumerate(physical_index)}
+def _watch_engine(dut: Any, block: dict[str, Any], scoreboard: Scoreboard, expected: list[Step]) -> EngineMonitor:
+    neuron_of = {
+        place: (layer, neuron)
+        for layer, places in zip(block["layers"], block["physical_index"], strict=True)
+        for neuron, place in enumerate(places)
+    }
+    steps = dict.fromkeys(block["layers"], 0)
 
-    def check(step: int, events: list[tuple[int, int]]) -> None:
-        # A padding row has no neuron: it gets a number outside the layer, which the scoreboard refuses.
-        observed = [(neuron_of.get(index, len(neuron_of) + index), value) for index, value in events]
-        scoreboard.check_events(step, layer, observed, expected[step].fired[layer], expected[step].events[layer])
+    def check(active: int, events: list[tuple[int, int]]) -> None:
+        # A padding row has no neuron: it gets a number outside every layer, which the scoreboard refuses.
+        observed = [(*neuron_of.get(index, (block["layers"][0], len(neuron_of) + index)), value) for index, value in events]
+        for place, layer in enumerate(block["layers"]):
+            mine = [(neuron, value) for owner, neuron, value in observed if owner == layer]
+            if active >> place & 1:
+                step = steps[layer]
+                scoreboard.check_events(step, layer, mine, expected[step].fired[layer], expected[step].events[layer])
+                steps[layer] += 1
+            else:
+                assert not mine, f"layer {layer} sent events in a step without a token"
 
-    payload = (handle.out_end_o, handle.out_index_o, handle.out_value_o)
-    return EventMonitor(Link(dut.clk_i, handle.out_valid_o, handle.out_ready_i, payload, dut.rst_ni), f"layer {layer}", check)
+    return EngineMonitor(dut, getattr(dut, f"u_{block['name']}"), block["name"], check)
 
 
 async def _read_counters(registers: AxiLiteMaster, blocks: int) -> dict[str, Any]:
@@ -122,11 +136,12 @@ def _check_counters(scoreboard: Scoreboard, counters: dict[str, Any], work: Work
     after = work.steps - 1
     scoreboard.check(after, "top", "error flag", [counters["errors"]], [0])
     scoreboard.check(after, "top", "step counter", [counters["steps"]], [work.steps])
-    own = [*work.events, 0]
-    inputs = [0, *work.events]
-    macs = [*work.macs, work.decoder_macs]
-    for index, (block, found) in enumerate(zip(hardware["blocks"], counters["blocks"], strict=True)):
-        wanted = [work.steps, inputs[index], own[index], macs[index], block["lanes"] * counters["cycles"]]
+    arriving = 0
+    for block, found in zip(hardware["blocks"], counters["blocks"], strict=True):
+        own = sum(work.events[layer] for layer in block["layers"])
+        macs = sum(work.macs[layer] for layer in block["layers"]) if block["layers"] else work.decoder_macs
+        wanted = [work.steps, arriving, own, macs, block["lanes"] * counters["cycles"]]
+        arriving = work.events[block["layers"][-1]] if block["layers"] else 0
         slots = found["macs"] + found["fetch_slots"] + found["idle_slots"]
         observed = [found["steps"], found["input_events"], found["own_events"], found["macs"], slots]
         scoreboard.check(after, block["name"], "counter", observed, wanted)

@@ -4,16 +4,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hls_gen.hardware_config import HardwareConfig, MatrixPlan
+from hls_gen.hardware_config import BlockPart, BlockPlan, HardwareConfig, HardwarePlan
 from hls_gen.rtl_backend import generate
-from hls_gen.sparse_encoding import LaneColumns, decoder_columns, layer_columns
 from sim.runner import Parameter
+from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 
 # the second layer has input and recurrent columns; 11 neurons on 2 lanes leave a padding row
 SPEC = RandomModelSpec(hidden=(13, 11), classes=31, density=0.25)
-LAYER, LANE = 1, 1
+LANE = 1
 EMPTY_SOURCE, FULL_SOURCE = 0, 1
+CONFIGURATIONS = {
+    "layer": HardwareConfig(lanes=2),
+    "groups of gates": HardwareConfig(lanes=2, entry_format="gate-group"),
+    "shared": HardwareConfig(lanes=2, engines="shared"),
+    "decoder": HardwareConfig(lanes=2),
+}
+# A row's sums, see egru_accumulator.sv; the gates z, r, g of recurrent and of input weights go there.
+RECURRENT_FIELDS, INPUT_FIELDS = (3, 0, 1), (3, 0, 2)
 
 
 @dataclass(frozen=True)
@@ -21,21 +29,17 @@ class LaneCase:
     """A lane.
 
     Attributes:
-        plan: Of its layer or of the decoder.
-        parameters: Of egru_lane.
-        entry_bits: Width of an entry.
-        entries: The entry memory's words.
+        plan: Of its engine or of the decoder.
+        parameters: Of egru_lane, but for the depth of the queue.
         files: Its memory images.
-        columns: What the lane stores.
+        places: {before, count} of each column, from the directory: the address before its first entry, and its entries.
         weights: int64, shape (rows, fields, columns): what the lane must multiply, from the uncompressed matrices; physical columns.
     """
 
-    plan: MatrixPlan
+    plan: BlockPlan
     parameters: dict[str, Parameter]
-    entry_bits: int
-    entries: tuple[int, ...]
     files: dict[str, str]
-    columns: LaneColumns
+    places: list[tuple[int, int]]
     weights: np.ndarray
 
     def sums(self, values: np.ndarray) -> np.ndarray:
@@ -43,52 +47,66 @@ class LaneCase:
         return self.weights @ values.astype(np.int64)
 
 
-def lane_case(seed: int, *, decoder: bool) -> LaneCase:
-    """Draw a model, generate its hardware and pick one lane of its second layer or of its decoder.
+def lane_case(name: str, seed: int) -> LaneCase:
+    """Draw a model, generate its hardware in the configuration ``name`` and pick one lane of its last engine or of its decoder.
 
-    Its first event source has no weights at all, the second one has all of them.
+    The first event source has no weights at all, the second one has all of them.
     """
     model = random_model(RandomModelSpec(**{**vars(SPEC), "seed": seed}))
-    layer = model.layers[LAYER]
-    for matrix in (layer.input_weight, layer.recurrent_weight, model.decoder.weight):
-        matrix[..., EMPTY_SOURCE] = 0
-        matrix[..., FULL_SOURCE] = np.where(matrix[..., FULL_SOURCE] == 0, -127, matrix[..., FULL_SOURCE])
-    generated = generate(model, HardwareConfig(lanes=2))
-    first, second = (plan.packing for plan in generated.plan.layers)
-    if decoder:
-        plan = generated.plan.decoder
-        columns = decoder_columns(model.decoder, plan, second)[LANE]
-        weights = _place(plan, [(model.decoder.weight[np.newaxis], second.slot_of, [0])])
-    else:
-        plan = generated.plan.layers[LAYER]
-        columns = layer_columns(layer, plan, first)[LANE]
-        recurrent = second.slot_of + plan.inputs
-        weights = _place(plan, [(layer.input_weight, first.slot_of, [0, 1, 2]), (layer.recurrent_weight, recurrent, [0, 1, 3])])
+    for layer in model.layers:
+        _make_extremes(layer.input_weight, layer.recurrent_weight)
+    _make_extremes(model.decoder.weight)
+    generated = generate(model, CONFIGURATIONS[name])
+    plan = generated.plan.decoder if name == "decoder" else generated.plan.engines[-1]
     images = {image.name: image for image in generated.memories}
-    pointers, entries = (images[f"{plan.name}_lane{LANE}_{kind}"] for kind in ("pointers", "entries"))
+    directory, entries = images[f"{plan.name}_directory"], images[f"{plan.name}_lane{LANE}_entries"]
+    fullest = max(len(images[f"{plan.name}_lane{lane}_entries"].words) for lane in range(plan.lanes))
+    start_bits = max(1, (fullest - 1).bit_length())
+    count_bits = directory.bits // plan.lanes - start_bits
+    words = [word >> (start_bits + count_bits) * LANE for word in directory.words]
+    places = [(word >> count_bits & (1 << start_bits) - 1, word & (1 << count_bits) - 1) for word in words]
     parameters: dict[str, Parameter] = {
-        "Inputs": plan.inputs,
-        "Columns": plan.columns,
         "Entries": len(entries.words),
-        "CountBits": pointers.bits - max(1, (len(entries.words) - 1).bit_length()),
-        "IndexBits": (max(plan.inputs, plan.recurrent) - 1).bit_length(),
+        "StartBits": start_bits,
+        "CountBits": count_bits,
         "EventBits": model.formats.event_bits,
         "WeightBits": plan.weight_bits,
         "AccBits": plan.acc_bits,
-        "Rows": plan.packing.rows,
-        "Fields": plan.fields,
-        "PointerFile": pointers.file,
-        "EntryFile": entries.file,
+        "Rows": plan.rows,
+        "FieldBits": plan.field_bits,
+        "Group": name == "groups of gates",
+        "EntryFile": entries.name,
     }
-    files = {image.file: image.text() for image in (pointers, entries)}
-    return LaneCase(plan, parameters, entries.bits, entries.words, files, columns, weights)
+    return LaneCase(plan, parameters, entries.files(), places, _weights(model, generated.plan, plan))
 
 
-def _place(plan: MatrixPlan, parts: list[tuple[np.ndarray, np.ndarray, list[int]]]) -> np.ndarray:
-    """Lay out (gates, rows, sources) matrices by the lane's row, field and physical column."""
-    mine = plan.packing.lane_of == LANE
-    weights = np.zeros((plan.packing.rows, plan.fields, plan.columns), np.int64)
-    for matrix, column_of, fields in parts:
-        for gate, field in enumerate(fields):
-            weights[np.ix_(plan.packing.row_of[mine], np.array([field]), column_of)] = matrix[gate, mine][:, np.newaxis]
+def _make_extremes(*matrices: np.ndarray) -> None:
+    for matrix in matrices:
+        if matrix.size:
+            matrix[..., EMPTY_SOURCE] = 0
+            matrix[..., FULL_SOURCE] = np.where(matrix[..., FULL_SOURCE] == 0, -127, matrix[..., FULL_SOURCE])
+
+
+def _weights(model: QuantizedModel, hardware: HardwarePlan, plan: BlockPlan) -> np.ndarray:
+    """Lay out the weights of the lane by row, field and physical column."""
+    weights = np.zeros((plan.rows, 1 << plan.field_bits, plan.columns), np.int64)
+    for part in plan.parts:
+        if part.layer is None:
+            before, source = hardware.place_of(len(model.layers) - 1)
+            _place(weights, plan, part, model.decoder.weight[np.newaxis], before.slot_of(source), (0,))
+            continue
+        layer = model.layers[part.layer]
+        _place(weights, plan, part, layer.recurrent_weight, plan.slot_of(part), RECURRENT_FIELDS)
+        if part.layer:
+            before, source = hardware.place_of(part.layer - 1)
+            _place(weights, plan, part, layer.input_weight, before.slot_of(source) + plan.slots, INPUT_FIELDS)
+            if before is plan:
+                _place(weights, plan, part, layer.input_weight, before.slot_of(source), INPUT_FIELDS)
     return weights
+
+
+def _place(weights: np.ndarray, plan: BlockPlan, part: BlockPart, matrix: np.ndarray, columns: np.ndarray, fields: tuple[int, ...]) -> None:
+    mine = part.packing.lane_of == LANE
+    rows = part.first_row + part.packing.row_of[mine]
+    for gate, field in enumerate(fields):
+        weights[np.ix_(rows, np.array([field]), columns)] += matrix[gate, mine][:, np.newaxis]

@@ -16,7 +16,7 @@ PULSES = ("step_i", "input_event_i", "own_event_i", "bus_stall_i", "output_stall
 COUNTER_OF = {"step_i": 0, "input_event_i": 1, "own_event_i": 2, "bus_stall_i": 6, "output_stall_i": 7, "update_i": 8}
 COUNTERS, MACS, WAITS, IDLES = 9, 3, 4, 5
 # cycles in which an index is held before its value stands; cycles before a refresh whose increments the value does not hold
-READ_WAIT, READ_LAG = 16, 3
+READ_WAIT, READ_LAG = 16, 5
 
 
 @cocotb.test()

@@ -1,6 +1,7 @@
 """egru_readout: every logit is sum plus bias, exact, in class order, with the ends of steps and sequences marked."""
 
 import random
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from cocotb.triggers import RisingEdge
 
 from hls_gen.memory_image import MemoryImage, unsigned
 from sim.drivers import Link, Pace, StreamSink, start, to_signed, to_unsigned, wait_until
+from sim.read_port import READ_CYCLES
 from sim.runner import BenchResult, bench_seed, failure_folder, run_bench
 from sim.scoreboard import Scoreboard
 from sw_model.fixed_point import signed_limits
@@ -52,18 +54,25 @@ def launch(lanes: int, rows: int, classes: int, seed: int) -> BenchResult:
     return run_bench(
         "egru_readout",
         "sim.benches.readout",
-        parameters={"Lanes": lanes, "Rows": rows, "Classes": classes, "AccBits": ACC_BITS, "OrderFile": order.file, "BiasFile": bias.file},
-        files={image.file: image.text() for image in (order, bias)},
+        parameters={"Lanes": lanes, "Rows": rows, "Classes": classes, "AccBits": ACC_BITS, "OrderFile": order.name, "BiasFile": bias.name},
+        files=order.files() | bias.files(),
         seed=seed,
     )
 
 
 class Lanes:
-    """The lanes' side: pulses of lane_done_i, and a word two cycles after its address; other lanes answer with noise."""
+    """The lanes' side: pulses of lane_done_i, and a word READ_CYCLES after its address; other lanes answer 0.
+
+    Attributes:
+        sums: Of each lane, by row.
+        emptied: The addresses with which all lanes were read, for both banks.
+        reads: Sums read since the bench set it to 0.
+    """
 
     def __init__(self, dut: Any, rng: random.Random) -> None:
         """Start to answer."""
         self.sums: list[list[int]] = []
+        self.emptied: list[int] = []
         self.finished = True
         self.reads = 0
         self._dut, self._rng = dut, rng
@@ -84,20 +93,27 @@ class Lanes:
             self._dut.lane_done_i.value = 0
 
     async def _answer(self) -> None:
-        dut, stage = self._dut, 0
+        dut = self._dut
+        answers = deque([0] * (READ_CYCLES - 1))
         while True:
             await RisingEdge(dut.clk_i)
-            dut.rd_data_i.value = stage
-            stage = self._rng.getrandbits(len(dut.rd_data_i))
-            valid = int(dut.rd_valid_o.value)
-            if dut.rst_ni.value != 1 or not valid:
-                continue
-            assert valid & (valid - 1) == 0, "two lanes read at once"
-            assert self.finished, "a sum was read before its lane had finished"
-            lane = valid.bit_length() - 1
-            mask = ((1 << self._bits) - 1) << (self._bits * lane)
-            stage = stage & ~mask | to_unsigned(self.sums[lane][int(dut.rd_addr_o.value)], self._bits) << (self._bits * lane)
-            self.reads += 1
+            dut.rd_data_i.value = answers.popleft()
+            answers.append(self._read() if dut.rst_ni.value == 1 else 0)
+
+    def _read(self) -> int:
+        """Return the answer to what is asked in this cycle."""
+        dut, valid = self._dut, int(self._dut.rd_valid_o.value)
+        if dut.rd_both_o.value == 1:
+            assert valid == (1 << self._lanes) - 1
+            self.emptied.append(int(dut.rd_addr_o.value))
+            return 0
+        if not valid:
+            return 0
+        assert valid & (valid - 1) == 0, "two lanes read at once"
+        assert self.finished, "a sum was read before its lane had finished"
+        lane = valid.bit_length() - 1
+        self.reads += 1
+        return to_unsigned(self.sums[lane][int(dut.rd_addr_o.value)], self._bits) << (self._bits * lane)
 
 
 @cocotb.test()
@@ -107,12 +123,14 @@ async def logits_are_exact(dut: Any, back_pressure: Pace) -> None:
     rng = random.Random(bench_seed())
     lanes, rows, classes = (int(getattr(dut, name).value) for name in ("Lanes", "Rows", "Classes"))
     case = readout_case(lanes, rows, classes, bench_seed())
-    await start(dut, inputs=["step_i", "last_i", "lane_done_i", "rd_data_i", "ready_i"])
     port = Lanes(dut, rng)
+    await start(dut, inputs=["step_i", "last_i", "lane_done_i", "rd_data_i", "ready_i"])
+    await wait_until(dut, lambda: dut.ready_o.value == 1, "both banks emptied")
+    assert port.emptied == list(range(rows))
     sink = StreamSink(Link.of(dut, "valid_o", "ready_i", "logit_o", "step_last_o", "last_o"), back_pressure, rng, "logits")
     scoreboard = Scoreboard(failure_folder(), bench_seed(), tensors={"bias": case.bias})
     lasts = [rng.random() < 0.3 for _ in range(STEPS)]
-    extremes = 0
+    extremes = stalls = 0
     for step, last in enumerate(lasts):
         expected = _logits(rng, classes)
         port.sums = [[rng.getrandbits(ACC_BITS - 1) for _ in range(rows)] for _ in range(lanes)]
@@ -131,10 +149,13 @@ async def logits_are_exact(dut: Any, back_pressure: Pace) -> None:
         ends = [(step_last, sequence_last) for _, step_last, sequence_last in sink.items]
         assert ends == [(0, 0)] * (classes - 1) + [(1, int(last))]
         assert port.reads == classes
+        stalls += sink.monitor.stalls
         if back_pressure is Pace.FULL:
             assert sink.monitor.cycles[-1] - sink.monitor.cycles[0] == classes - 1, "one logit a cycle"
+    assert port.emptied == list(range(rows))
     assert scoreboard.values == STEPS * classes
     assert extremes > 10
+    assert back_pressure is Pace.FULL or stalls > 50
     assert 0 < sum(lasts) < STEPS
 
 

@@ -1,71 +1,101 @@
-"""egru_row_reader: every row once, in order, with its four sums; four cycles a row when nobody waits."""
+"""egru_row_reader: in every pass each row of the active layers once, in order, with its four sums; after reset all rows, for both banks."""
 
 import random
 from typing import Any
 
 import cocotb
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
-from sim.drivers import Link, Pace, StreamSink, start
+from sim.drivers import Pace, pauses, start, wait_until
 from sim.runner import bench_seed
 
-PASSES = 30
+PASSES = 40
+FIELDS = 4
 
 
-class Memory:
-    """The lane's side of the read port: a word two cycles of rd_advance after its address; what nobody asked for is random."""
+class Turns:
+    """Plays the update unit: offers turns and records what is done with them.
 
-    def __init__(self, dut: Any, rng: random.Random) -> None:
-        """Start to answer."""
-        self.words: list[int] = []
-        self.reads: list[int] = []
-        self._dut, self._rng = dut, rng
+    Attributes:
+        taken: (cycle, row) of each row begun.
+        reads: (cycle, address) of each read; while both banks are emptied the address is marked by -1 - address.
+        refused: Turns not taken.
+    """
+
+    def __init__(self, dut: Any, period: int, pace: Pace, rng: random.Random) -> None:
+        """Start to offer a turn every ``period`` cycles, but for those that ``pace`` leaves out."""
+        self.taken: list[tuple[int, int]] = []
+        self.reads: list[tuple[int, int]] = []
+        self.refused = 0
+        self._dut, self._period, self._pauses = dut, period, pauses(pace, rng)
         cocotb.start_soon(self._run())
 
-    def fill(self, count: int) -> None:
-        """Draw ``count`` new words and forget the reads."""
-        self.words = [self._rng.getrandbits(len(self._dut.rd_data_i)) for _ in range(count)]
-        self.reads = []
-
     async def _run(self) -> None:
-        dut = self._dut
-        stage = 0
-        dut.rd_data_i.value = 0
+        dut, cycle = self._dut, 0
         while True:
+            # take_o answers in the cycle of the turn
+            await FallingEdge(dut.clk_i)
+            dut.turn_i.value = int(cycle % self._period == 0 and not next(self._pauses))
             await RisingEdge(dut.clk_i)
-            if dut.rst_ni.value == 1 and dut.rd_advance_o.value == 1:
-                dut.rd_data_i.value = stage
-                if dut.rd_valid_o.value == 1:
-                    address = int(dut.rd_addr_o.value)
-                    self.reads.append(address)
-                    stage = self.words[address]
-                else:
-                    stage = self._rng.getrandbits(len(dut.rd_data_i))
+            cycle += 1
+            if dut.rst_ni.value != 1:
+                continue
+            if dut.take_o.value == 1:
+                assert dut.turn_i.value == 1
+                self.taken.append((cycle, int(dut.row_o.value)))
+            else:
+                self.refused += dut.turn_i.value == 1
+            if dut.rd_valid_o.value == 1:
+                address = int(dut.rd_addr_o.value)
+                self.reads.append((cycle, -1 - address if dut.rd_both_o.value == 1 else address))
 
 
 @cocotb.test()
-@cocotb.parametrize(back_pressure=list(Pace))
-async def reads_every_row(dut: Any, back_pressure: Pace) -> None:
-    """Many passes over random contents."""
+@cocotb.parametrize(period=[4, 7, 1], pace=[Pace.FULL, Pace.HEAVY, Pace.BURSTS])
+async def reads_every_row(dut: Any, period: int, pace: Pace) -> None:
+    """Many passes, each with other layers active; turns come with idle cycles, before the sums are ready and after the last row."""
     rng = random.Random(bench_seed())
-    rows, bits = int(dut.Rows.value), int(dut.AccBits.value)
-    await start(dut, inputs=["start_i", "ready_i"])
-    memory = Memory(dut, rng)
-    sink = StreamSink(Link.of(dut, "valid_o", "ready_i", "row_o", "acc_o"), back_pressure, rng)
-    for _ in range(PASSES):
-        memory.fill(4 * rows)
-        sink.monitor.clear()
-        dut.start_i.value = 1
+    rows, layers = int(dut.Rows.value), int(dut.Layers.value)
+    ends = [int(dut.RowEnds.value) >> 16 * layer & 0xFFFF for layer in range(layers)] if layers > 1 else [rows]
+    assert ends[-1] == rows
+    turns = Turns(dut, period, pace, rng)
+    await start(dut, inputs=["step_i", "active_i", "done_i", "turn_i"])
+    await wait_until(dut, lambda: dut.idle_o.value == 1, "both banks emptied")
+    assert [address for _, address in turns.reads] == [-1 - address for address in range(FIELDS * rows)]
+    assert turns.taken == []
+    refused_early = turns.refused
+    passed_over = 0
+    for number in range(PASSES):
+        active = (1 << layers) - 1 if layers == 1 or number == 0 else rng.getrandbits(layers)
+        turns.reads.clear()
+        turns.taken.clear()
+        await _run_pass(dut, active, turns, rng)
+        starts = [0, *ends[:-1]]
+        expected = [row for layer in range(layers) if active >> layer & 1 for row in range(starts[layer], ends[layer])]
+        passed_over += rows - len(expected)
+        assert [row for _, row in turns.taken] == expected, f"pass {number}, active {active:b}"
+        addresses = [(cycle + field, FIELDS * row + field) for cycle, row in turns.taken for field in range(FIELDS)]
+        assert turns.reads == addresses, "a row's sums are read in its turn and the next three cycles, and at no other time"
+        if period in (1, 4) and pace is Pace.FULL and layers == 1:
+            assert turns.taken[-1][0] - turns.taken[0][0] == FIELDS * (rows - 1)
+    assert refused_early + turns.refused > 15
+    assert layers == 1 or passed_over > 3 * rows
+
+
+async def _run_pass(dut: Any, active: int, turns: Turns, rng: random.Random) -> None:
+    """Begin a step, finish the lane's sums some time later, and wait for the end of the pass."""
+    assert dut.idle_o.value == 1
+    dut.step_i.value, dut.active_i.value = 1, rng.getrandbits(len(dut.active_i))
+    await RisingEdge(dut.clk_i)
+    # The sequencer's active_o follows the step.
+    dut.step_i.value, dut.active_i.value = 0, active
+    for _ in range(rng.choice([1, 2, 3, 20])):
         await RisingEdge(dut.clk_i)
-        dut.start_i.value = 0
-        await sink.wait_for(rows)
-        expected = [memory.words[4 * row : 4 * row + 4] for row in range(rows)]
-        assert sink.items == [(row, sum(word << (bits * field) for field, word in enumerate(sums))) for row, sums in enumerate(expected)]
-        assert memory.reads == list(range(4 * rows)), "every sum is read, and thereby cleared, once"
-        if back_pressure is Pace.FULL:
-            assert sink.monitor.cycles[-1] - sink.monitor.cycles[0] == 4 * (rows - 1)
-        if rows > 1 and back_pressure is Pace.HEAVY:
-            assert sink.monitor.stalls > 0
-        for _ in range(rng.randint(0, 5)):
-            await RisingEdge(dut.clk_i)
-    assert len(sink.items) == rows
+        assert not turns.taken, "a row was begun before its sums were ready"
+        assert dut.idle_o.value == 0
+    dut.done_i.value = 1
+    await RisingEdge(dut.clk_i)
+    dut.done_i.value = 0
+    await wait_until(dut, lambda: dut.idle_o.value == 1, "the end of the pass")
+    for _ in range(rng.randint(0, 5)):
+        await RisingEdge(dut.clk_i)

@@ -226,9 +226,26 @@ def test_a_configuration_with_a_mistake(
             "has another vocabulary than the network, which was trained on text.txt; ",
         ),
         (("prune", "{dense}", "--sparsity", 1.5), "key 'prune.pruning.sparsity' = 1.5 in the command line is not accepted"),
+        (("prune", "{dense}", "--method", "column-balanced"), "method='column-balanced' needs lanes; "),
+        (("prune", "{dense}", "--method", "column-balanced", "--lanes", "x"), "--lanes x is neither a number nor numbers with commas; "),
+        (
+            ("prune", "{dense}", "--data", "{text}", "--method", "column-balanced", "--lanes", "7"),
+            "lanes=7 of layer 0 exceeds its 6 rows; use 1 to 6",
+        ),
+        (
+            ("prune", "{dense}", "--data", "{text}", "--method", "column-balanced", "--lanes", "2,2"),
+            "has 2 numbers for 2 layers and a decoder; give one number or 3",
+        ),
+        (("prune", "{dense}", "--lanes", "2"), "lanes=2 belongs to method='column-balanced', not to method='global': leave it out; "),
+        (("prune", "{dense}", "--method", "n-m", "--n-of-m", "1/4"), "--n-of-m 1/4 is not two numbers with a colon; give e.g. 1:8"),
+        (("prune", "{dense}", "--method", "n-m", "--n-of-m", "4:1"), "n_of_m=[4, 1] must be 1 <= N < M <= 64; "),
+        (
+            ("prune", "{dense}", "--method", "n-m", "--n-of-m", "1:4", "--sparsity", 0.9),
+            "sparsity=0.9 disagrees with n_of_m=[1, 4], which gives 0.75; ",
+        ),
         (("export", "{dense}"), "is not quantised; "),
         (("generate", "{model}", "--lanes", "x"), "--lanes x is neither a number nor numbers with commas; give e.g. 16 or 8,16,4"),
-        (("generate", "{model}", "--lanes", "2,2"), "has 2 numbers for a model of 2 layers and a decoder; give one number or 3"),
+        (("generate", "{model}", "--lanes", "2,2"), "has 2 numbers for 3 blocks (layer0, layer1, decoder); give one number or 3"),
         (("generate", "{model}", "--lanes", "7"), "lanes=7 of layer0 is outside 1 to 6 (6 rows); choose 1 to 6"),
         (("generate", "{model}", "--queue-depth", 1), "key 'hardware.queue_depth' = 1 in the command line is not accepted"),
         (("generate", "{dense}"), "is wrong at "),
@@ -250,6 +267,7 @@ def test_a_value_that_will_not_do(
         ("generate", "model", "--backend", "vhdl"),
         ("evaluate", "model", "--split", "tset"),
         ("simulate", "rtl", "--idle", "lazy"),
+        ("prune", "dense", "--method", "random"),
         ("train", "--nope"),
     ],
 )
@@ -264,7 +282,7 @@ def test_words_that_are_not_on_the_list(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("lanes = [2, 2, 1]", "lanes = [2, 2]"), "has 2 numbers for a model of 2 layers and a decoder; "),
+        (("lanes = [2, 2, 1]", "lanes = [2, 2]"), "has 2 numbers for 3 blocks (layer0, layer1, decoder); "),
         (("lanes = [2, 2, 1]", "lanes = 7"), "lanes=7 of layer0 is outside 1 to 6"),
         (("quantization = { weight_bits = 4, decoder_bits = 4 }", ""), "table [qat] has no quantization, so nothing could be exported; "),
         (("[build]", "[build]\nclock_mhz = 900.0"), "clock 900 MHz "),

@@ -7,12 +7,13 @@ from typing import get_args
 
 import pytest
 
+from egru.commands.prune import MethodName
 from egru.commands.simulate import PaceName
 from egru.flow_config import DEMO_HARDWARE, BuildConfig, SimulationConfig, load_flow_config
 from sim.drivers import Pace
 from sw_model import checkpoint
 from sw_model.errors import UserError
-from sw_model.pruning import density
+from sw_model.pruning import Method, density
 from sw_model.quantized_model import QuantizedModel
 from sw_model.train_config import load_recipe
 from tests.egru.conftest import Tiny, egru
@@ -64,6 +65,36 @@ def test_prune_reaches_the_sparsity_gradually_and_in_one_shot(tiny: Tiny, tmp_pa
     assert egru(*command).json()["weight_density"] == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("options", "structure", "weight_density"),
+    [
+        (("--method", "layer"), {"method": "layer"}, 0.3),
+        (("--method", "column-balanced", "--lanes", "2,1,3"), {"method": "column-balanced", "lanes": [2, 1, 3]}, 0.3),
+        # The sparsity follows from it, whatever the file says.
+        (("--method", "n-m", "--n-of-m", "1:5"), {"method": "n-m", "n_of_m": [1, 5]}, 0.2),
+        (("--method", "gate-group"), {"method": "gate-group"}, 0.3),
+    ],
+)
+def test_prune_takes_every_method(
+    tiny: Tiny, tmp_path: Path, options: tuple[str, ...], structure: dict[str, object], weight_density: float
+) -> None:
+    report = egru("prune", tiny.dense, *options, "--config", tiny.config, "--out", tmp_path / "out", "--json").json()
+    pruning = checkpoint.load(tmp_path / "out").manifest.training["config"]["pruning"]
+    assert {name: pruning[name] for name in structure} == structure
+    assert report["weight_density"] == pytest.approx(weight_density, abs=0.05)
+
+
+def test_prune_reads_the_method_from_the_configuration(tiny: Tiny, tmp_path: Path) -> None:
+    config = tmp_path / "my.toml"
+    config.write_text(tiny.config.read_text().replace("sparsity = 0.7,", 'method = "n-m", n_of_m = [1, 4],'))
+    report = egru("prune", tiny.dense, "--config", config, "--out", tmp_path / "out", "--json").json()
+    assert report["weight_density"] == pytest.approx(0.25, abs=0.03)
+
+
+def test_methods_on_the_command_line_are_those_of_the_pruning() -> None:
+    assert get_args(MethodName) == get_args(Method)
+
+
 def test_quantised_weights_have_the_bits_that_were_asked_for(tiny: Tiny, tmp_path: Path) -> None:
     command = (
         "train",
@@ -107,11 +138,11 @@ def test_evaluate_measures_a_float_checkpoint_on_any_split(tiny: Tiny) -> None:
 
 def test_generate_takes_lanes_for_all_blocks_or_for_each(tiny: Tiny, tmp_path: Path) -> None:
     for lanes, expected in (("2", [2, 2, 2]), ("3,2,1", [3, 2, 1])):
-        report = egru("generate", tiny.model, "--lanes", lanes, "--queue-depth", 4, "--out", tmp_path / lanes, "--json").json()
+        report = egru("generate", tiny.model, "--lanes", lanes, "--queue-depth", 9, "--out", tmp_path / lanes, "--json").json()
         assert [block["lanes"] for block in report["blocks"]] == expected
         assert report["lanes"] == sum(expected)
         hardware = json.loads((tmp_path / lanes / "hardware.json").read_text())
-        assert hardware["config"]["queue_depth"] == 4
+        assert hardware["config"]["queue_depth"] == 9
         assert hardware["model_hash"] == report["model_hash"] == QuantizedModel.load(tiny.model).content_hash()
 
 

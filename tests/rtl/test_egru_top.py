@@ -57,14 +57,29 @@ CASES = [
     Case(
         "every_neuron_fires",
         RandomModelSpec(hidden=(20, 16), density=0.5, event_density=1.0, seed=6),
-        HardwareConfig(lanes=4, queue_depth=2),
+        HardwareConfig(lanes=4, queue_depth=6),
         steps=40,
         all_fire=True,
     ),
     Case(
         "padding_rows_wide_formats_no_shared_update_unit",
         RandomModelSpec(hidden=(19, 23), density=0.3, formats=WIDE, weight_bits=6, classes=7, tokens=5, seed=7),
-        HardwareConfig(lanes=(3, 5, 4), lanes_per_update_unit=1, queue_depth=3, stream_depth=2),
+        HardwareConfig(lanes=(3, 5, 4), lanes_per_update_unit=1, queue_depth=7, stream_depth=2),
+    ),
+    Case(
+        "three_layers_share_five_lanes",
+        RandomModelSpec(hidden=(24, 17, 20), density=0.3, classes=9, tokens=11, seed=8),
+        HardwareConfig(engines="shared", lanes=(5, 2), lanes_per_update_unit=5),
+    ),
+    Case(
+        "two_layers_share_twelve_lanes_4_bit_interleaved_groups_of_gates",
+        RandomModelSpec(hidden=(29, 24), density=0.4, weight_bits=4, event_density=0.5, seed=9),
+        HardwareConfig(engines="shared", lanes=(12, 3), lanes_per_update_unit=12, packing="interleaved", entry_format="gate-group"),
+    ),
+    Case(
+        "two_layers_groups_of_gates_wide_formats",
+        RandomModelSpec(hidden=(18, 26), density=0.2, formats=WIDE, seed=10),
+        HardwareConfig(lanes=(3, 8, 2), lanes_per_update_unit=8, entry_format="gate-group", queue_depth=8),
     ),
 ]
 

@@ -3,7 +3,8 @@ import pytest
 from sim.benches.lane import launch
 
 
-@pytest.mark.parametrize("decoder", [False, True])
-def test_lane(decoder: bool) -> None:
-    result = launch(seed=1, decoder=decoder)
+# the smallest queue, and others whose depth is no power of two
+@pytest.mark.parametrize(("name", "queue_depth"), [("layer", 6), ("groups of gates", 7), ("shared", 11), ("decoder", 6)])
+def test_lane(name: str, queue_depth: int) -> None:
+    result = launch(name, queue_depth, seed=1)
     assert result.report["mismatches"] == 0

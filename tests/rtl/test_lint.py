@@ -2,27 +2,40 @@ import re
 from pathlib import Path
 
 import pytest
+from cocotb.types import LogicArray
 
 from sim.runner import LIBRARY, PACKAGE_ROOT, Parameter, lint
 
 MODULES = sorted(path.stem for path in LIBRARY.glob("*.sv"))
+TWO_ENDS = LogicArray.from_unsigned(8 << 16 | 5, 32)
 # shapes that make other branches of a generate, or single bits of a vector, than the default parameters do
 OTHER_SHAPES: list[tuple[str, dict[str, Parameter]]] = [
     ("egru_accumulator", {"Rows": 1}),
-    ("egru_accumulator", {"Fields": 1}),
+    ("egru_accumulator", {"FieldBits": 0}),
     ("egru_arbiter", {"Inputs": 1}),
-    ("egru_column_reader", {"Inputs": 5, "Columns": 9, "Entries": 1, "CountBits": 1}),
+    ("egru_column_directory", {"Lanes": 1, "Columns": 1, "PlaceBits": 2}),
+    ("egru_column_directory", {"Lanes": 7, "Columns": 1500}),
+    ("egru_column_walker", {"Entries": 1, "RowBits": 1, "StartBits": 1, "CountBits": 1}),
+    ("egru_column_walker", {"FieldBits": 0}),
+    ("egru_column_walker", {"Group": True, "CountBits": 6}),
     ("egru_fifo", {"Depth": 5, "Width": 1}),
     ("egru_fifo", {"Depth": 7}),
-    ("egru_lane", {"Fields": 1, "Rows": 1, "QueueDepth": 2}),
+    ("egru_lane", {"FieldBits": 0, "Rows": 1, "QueueDepth": 6}),
+    ("egru_lane", {"Group": True, "CountBits": 6}),
     ("egru_layer_counters", {"Lanes": 1}),
     ("egru_readout", {"Lanes": 1, "Classes": 1}),
     ("egru_rescale", {"Shift": -3, "OutBits": 24}),
     ("egru_rescale", {"Shift": 0}),
     ("egru_rom", {"Depth": 1}),
+    ("egru_rom", {"Depth": 1025, "Width": 19}),
+    ("egru_rom", {"Depth": 9000, "Width": 19}),
     ("egru_row_reader", {"Rows": 1}),
-    ("egru_step_sequencer", {"InIndexBits": 1, "OwnIndexBits": 12}),
-    ("egru_update_unit", {"Lanes": 1, "Rows": 1}),
+    ("egru_row_reader", {"Rows": 8, "Layers": 2, "RowEnds": TWO_ENDS}),
+    ("egru_step_sequencer", {"InIndexBits": 1, "OwnIndexBits": 12, "ColumnBits": 13}),
+    ("egru_step_sequencer", {"Layers": 2}),
+    ("egru_step_sequencer", {"Layers": 3}),
+    ("egru_update_unit", {"Lanes": 1, "Rows": 1, "RowEnds": LogicArray.from_unsigned(1, 16)}),
+    ("egru_update_unit", {"Lanes": 8, "Layers": 2, "RowEnds": TWO_ENDS, "LeftShifts": LogicArray.from_unsigned(3, 16), "Spread": 3}),
     ("egru_update_unit", {"Tokens": 9, "EventBits": 2, "StateBits": 8, "GateBits": 7, "PreactBits": 8, "PreactFrac": 4}),
 ]
 

@@ -76,7 +76,7 @@ def test_waves_are_recorded() -> None:
 
 def test_library_closure_follows_instances() -> None:
     names = [path.stem for path in library_closure("egru_lane")]
-    assert names == ["egru_accumulator", "egru_column_reader", "egru_fifo", "egru_lane", "egru_rom"]
+    assert names == ["egru_accumulator", "egru_column_walker", "egru_fifo", "egru_lane", "egru_rom"]
     assert library_closure("egru_rom") == [LIBRARY / "egru_rom.sv"]
     with pytest.raises(BenchError, match="egru_nothing is not in"):
         library_closure("egru_nothing")
