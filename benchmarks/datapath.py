@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -26,6 +26,7 @@ from benchmarks.datapath_model import ControlledSpec, DenseInputSpec, controlled
 from egru.artifacts import load_matching_text, text_info
 from egru.output import print_json, progress_bar, progress_console, words_to_stderr
 from egru.tools import require_tools
+from hls_gen.cycle_model import predict, record_activity
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.rtl_backend import write
 from sim.equivalence import check_equivalence
@@ -58,6 +59,8 @@ class Case:
         measured: Blocks whose lanes, MACs and densities count, by number; the decoder is the last block.
         tokens: One sequence.
         warm_up: Steps that come before the measured ones.
+        engines: Whether the layers share their lanes, see `hls_gen.hardware_config.HardwareConfig`.
+        layers: Layers whose sizes and densities are reported, by number; those of the measured blocks if not given.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Case:
     measured: tuple[int, ...]
     tokens: tuple[int, ...]
     warm_up: int = WARM_UP
+    engines: Literal["per-layer", "shared"] = "per-layer"
+    layers: tuple[int, ...] | None = None
 
     def build(self) -> QuantizedModel:
         """Return the model."""
@@ -129,6 +134,7 @@ class CaseResult(BaseModel):
         event_density: Share of their neurons that fired, over the steps whose events were walked.
         steps: Measured steps.
         cycles_per_step: Clock cycles of a step in a running stream.
+        predicted_cycles_per_step: The same by `hls_gen.cycle_model`, without a simulation.
         macs_per_step: Of the measured blocks.
         occupancy: MACs ÷ (lanes × cycles).
         law_ratio: See the module; None where the dense case is another network.
@@ -149,6 +155,7 @@ class CaseResult(BaseModel):
     event_density: float
     steps: int
     cycles_per_step: float
+    predicted_cycles_per_step: float
     macs_per_step: float
     occupancy: float
     law_ratio: float | None = None
@@ -186,6 +193,8 @@ def synthetic_cases() -> list[Case]:
     return [
         *(_controlled(f"occupancy-{units}-{lanes}", units, lanes, _steps(units, lanes, 0.1, 0.1)) for units, lanes in OCCUPANCY_SHAPES),
         Case("two-layers-16", small, (4, 4, 4, 1), (1, 2), tuple(range(small.steps))),
+        # The first layer, which plays the inputs, has no weights: all MACs of the shared lanes are those of the two layers behind it.
+        Case("two-layers-16-shared", small, (8, 1), (0,), tuple(range(small.steps)), engines="shared", layers=(1, 2)),
         # All events of the first step are walked in the second, so one measured step is a dense step.
         _controlled(DENSE, 1024, 16, 2, weights=1.0, events=1.0, warm_up=1),
         *grid,
@@ -221,15 +230,15 @@ def measure(case: Case, work: Path) -> CaseResult:
         BenchError: When the core differs from the reference.
         UserError: When the model does not fit the configuration.
     """
-    model, config = case.build(), HardwareConfig(lanes=case.lanes)
-    folder = work / "generated"
+    model, config = case.build(), HardwareConfig(lanes=case.lanes, engines=case.engines)
+    folder = work / "generated" / case.name  # two benchmarks may run side by side
     write(model, config, folder, force=True)
     content = _content_hash(folder)
     first, last = (_simulate(folder, content, case.tokens[:steps], work) for steps in (case.warm_up, len(case.tokens)))
     steps, cycles = last.steps - first.steps, last.cycles - first.cycles
     lanes = sum(last.blocks[index].lanes for index in case.measured)
     macs = sum(last.blocks[index].counters["macs"] - first.blocks[index].counters["macs"] for index in case.measured)
-    layers = [index for index in case.measured if index < len(model.layers)]
+    layers = list(case.layers or (index for index in case.measured if index < len(model.layers)))
     return CaseResult(
         name=case.name,
         units=sum(model.layers[index].neurons for index in layers),
@@ -239,6 +248,7 @@ def measure(case: Case, work: Path) -> CaseResult:
         event_density=_event_density(model, layers, case),
         steps=steps,
         cycles_per_step=cycles / steps,
+        predicted_cycles_per_step=_predicted_cycles(model, config, case) / steps,
         macs_per_step=macs / steps,
         occupancy=macs / (lanes * cycles),
         mismatches=first.mismatches + last.mismatches,
@@ -380,7 +390,7 @@ def _simulate(generated: Path, content: str, tokens: Sequence[int], work: Path) 
     cached = work / "finished" / f"{key}.json"
     if cached.is_file():
         return Run.model_validate_json(cached.read_text())
-    found = check_equivalence(generated, [tokens], run_dir=work / "run")
+    found = check_equivalence(generated, [tokens], run_dir=work / "run" / generated.name)
     blocks = [BlockRun(name=block.name, lanes=block.lanes, counters=block.counters) for block in found.blocks]
     finished = Run(steps=found.steps, cycles=found.cycles, values=found.values, mismatches=found.mismatches, blocks=blocks)
     _write_text(cached, finished.model_dump_json())
@@ -404,6 +414,12 @@ def _law_ratio(case: CaseResult, dense: CaseResult | None) -> float | None:
         return None
     dense_cycles = dense.cycles_per_step / (dense.weight_density * dense.event_density)
     return case.cycles_per_step / (dense_cycles * case.weight_density * case.event_density)
+
+
+def _predicted_cycles(model: QuantizedModel, config: HardwareConfig, case: Case) -> int:
+    """Return the cycles of the measured steps as the cycle model has them: those of the long run without those of the short one."""
+    first, last = (predict(model, config, record_activity(model, [case.tokens[:steps]])) for steps in (case.warm_up, len(case.tokens)))
+    return last.cycles - first.cycles
 
 
 def _content_hash(generated: Path) -> str:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from benchmarks.datapath import DENSE, EVENT_DENSITIES, WEIGHT_DENSITIES, BlockResult, CaseResult, Results, law_name
 from sw_model.errors import UserError
@@ -23,6 +24,7 @@ Cycles per step are those of a running stream, with every handshake, queue, upda
 Weights are gaussian with uneven rows and columns, pruned globally by magnitude (`benchmarks/datapath_model.py`).
 
 * bound: useful MACs ÷ lanes, the cycles of a step if every lane did a MAC in every cycle
+* predicted: cycles per step by the cycle model (`hls_gen/cycle_model.py`), without a simulation
 * occupancy: bound ÷ cycles
 * law ratio: cycles ÷ (cycles of the dense case · weight density · event density)
 """
@@ -35,6 +37,15 @@ bus stalls (a full lane queue), output stalls and update cycles are clock cycles
 
 """
 
+PLACE_AND_ROUTE = """\
+## After place and route
+
+One layer of 256 units at weight density .1 in the board top of the ULX3S-85F (`benchmarks/datapath_build.py`; yosys, nextpnr).
+A lane's LUT4 are those of queue, walker, accumulators and their read-out; the core's hold everything, UART and registers included.
+The clock is the median of the placer seeds.
+
+"""
+
 
 def table(results: Results, plot_file: str) -> str:
     """Return the page as Markdown; ``plot_file`` is the plot's path from the page."""
@@ -44,6 +55,7 @@ def table(results: Results, plot_file: str) -> str:
     if law:
         parts += [_law(law), f"![cycles per step and law ratio]({plot_file})\n", _outside(law.values())]
     parts.append(_breakdown(results.cases))
+    parts += [PLACE_AND_ROUTE + _builds(results.place_and_route)] if results.place_and_route else []
     parts += [f"Not measured: {name} ({reason}).\n" for name, reason in results.skipped.items()]
     return "\n".join(parts)
 
@@ -103,7 +115,7 @@ def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cases(cases: Sequence[CaseResult]) -> str:
-    header = ("case", "units", "lanes", "weight density", "event density", "bound", "cycles per step", "occupancy")
+    header = ("case", "units", "lanes", "weight density", "event density", "bound", "cycles per step", "predicted", "occupancy")
     rows = [
         (
             case.name,
@@ -113,6 +125,7 @@ def _cases(cases: Sequence[CaseResult]) -> str:
             f"{case.event_density:.3f}",
             f"{case.macs_per_step / case.lanes:.1f}",
             f"{case.cycles_per_step:.1f}",
+            f"{case.predicted_cycles_per_step:.1f}",
             f"{case.occupancy:.3f}",
         )
         for case in cases
@@ -164,6 +177,23 @@ def _breakdown(cases: Sequence[CaseResult]) -> str:
         if block.measured
     ]
     return BREAKDOWN + _rows(header, rows)
+
+
+def _builds(rows: Sequence[dict[str, Any]]) -> str:
+    header = ("lanes", "clock", "each seed", "asked for", "LUT4 a lane", "LUT4 of the core / lanes", "LUT4", "FF", "block RAM", "DSP")
+    lines = [
+        (
+            f"{row['lanes']}",
+            f"{row['fmax_mhz']:.1f} MHz",
+            ", ".join(f"{clock:.1f}" for clock in row["fmax_mhz_per_seed"].values()),
+            f"{row['target_mhz']:.0f} MHz",
+            f"{row['lut4_per_lane']:.0f}",
+            f"{row['core_lut4_per_lane']:.0f}",
+            *(f"{row[name]:,}" for name in ("lut4", "ff", "bram", "dsp")),
+        )
+        for row in rows
+    ]
+    return _rows(header, lines)
 
 
 def _share(case: CaseResult, blocks: Sequence[BlockResult], counter: str) -> float:

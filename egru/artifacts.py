@@ -80,6 +80,33 @@ def load_matching_text(info: TextInfo, source: str | None) -> TextDataset:
     return dataset
 
 
+def choose_tokens(model: QuantizedModel, steps: int, seed: int, source: str | None) -> tuple[np.ndarray, str, str]:
+    """Find what to show a model: held-out text, or random tokens where it knows none.
+
+    Args:
+        model: The model.
+        steps: Random tokens to draw.
+        seed: Of the draw.
+        source: The text; None for the one that the model was trained on, where that is the embedded one.
+
+    Returns:
+        The tokens, what they are, and what the user should know of the choice.
+
+    Raises:
+        UserError: When the text cannot be read, or is not the model's.
+    """
+    info = text_info(model)
+    if info is None and source is not None:
+        raise UserError(
+            f"text {source}", "cannot be streamed into a model without a vocabulary", "leave out --data: tokens are then random"
+        )
+    if info is not None and (source is not None or info.name == EMBEDDED):
+        dataset = load_matching_text(info, source)
+        return dataset.test, f"held-out {dataset.unit} of {dataset.name}", ""
+    remark = "" if info is None else f"the model was trained on {info.name}: tokens are random unless that text is given with --data"
+    return np.random.default_rng(seed).integers(model.tokens, size=steps), "random tokens", remark
+
+
 def deal_sequences(tokens: np.ndarray, steps: int, sequences: int) -> list[list[int]]:
     """Cut the first ``steps`` tokens into ``sequences`` parts that differ in length by one at most.
 

@@ -11,6 +11,7 @@ from egru import __version__
 from egru.commands.build import build
 from egru.commands.demo import demo
 from egru.commands.doctor import doctor
+from egru.commands.estimate import estimate
 from egru.commands.evaluate import evaluate
 from egru.commands.export import export
 from egru.commands.generate import generate
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
-for command in (demo, train, prune, export, evaluate, generate, simulate, build, doctor):
+for command in (demo, train, prune, export, evaluate, estimate, generate, simulate, build, doctor):
     app.command()(command)
 
 

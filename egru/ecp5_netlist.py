@@ -4,6 +4,9 @@ yosys knows the block RAMs of the ECP5 but not their output registers: a registe
 (5.8 ns of clock-to-output and the routing) is the slowest of the design; out of the RAM's own register it is 1 ns. A DP16KD has a register
 on each output, clocked with the port (Lattice FPGA-TN-02204, parameters REGMODE_A and REGMODE_B). This pass uses it where it means the
 same: every bit that the port gives goes to one flip-flop and nowhere else, of the same clock, without enable or reset.
+
+A register in front of a multiplier stays where it is: a block RAM is seldom near a DSP block, and the multiplication (4 ns) leaves no time
+for the way from one to the other.
 """
 
 from collections import defaultdict
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 RAM = "DP16KD"
+MULTIPLIER = "MULT18X18D"
 FLIP_FLOP = "TRELLIS_FF"
 # With this width both halves of the outputs belong to one read port, clocked by CLKB.
 WIDE_PORT = 36
@@ -88,6 +92,8 @@ def _registers(ram: Cell, port: _ReadPort, cells: dict[str, Cell], users: dict[B
                 continue
             name, pin = readers[0]
             if len(readers) > 1 or pin != "DI" or not _is_plain(cells[name], ram["connections"][f"CLK{port.clock}"]):
+                return {}
+            if any(reader and cells[reader]["type"] == MULTIPLIER for bit in cells[name]["connections"]["Q"] for reader, _ in users[bit]):
                 return {}
             registers[output] = name
     return registers

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from egru.ecp5_netlist import absorb_output_registers
 from egru.output import progress_bar
 from egru.tools import require_script
 from hls_gen.board import TOP_MODULE, Board, render_top
@@ -201,6 +202,9 @@ def _synthesise(flow: "_Flow") -> None:
     (flow.work / SCRIPT_FILE).write_text("\n".join(commands) + "\n")
     with flow.timed("synthesis"):
         flow.run("synthesis", YOSYS, "-s", SCRIPT_FILE)
+        netlist = json.loads((flow.work / NETLIST_FILE).read_text())
+        absorb_output_registers(netlist, TOP_MODULE)
+        (flow.work / NETLIST_FILE).write_text(json.dumps(netlist))
 
 
 def _route_all(flow: "_Flow", board: Board, seeds: Sequence[int], jobs: int, advance: Callable[[str], None]) -> list[Routed]:
@@ -225,6 +229,8 @@ def _route(flow: "_Flow", board: Board, seed: int) -> Routed:
     arguments = (
         *board.place_and_route_flags,
         *("--json", NETLIST_FILE, "--lpf", board.constraints, "--textcfg", f"{name}.config", "--report", f"{name}.json"),
+        # The default placer leaves block RAMs far from their lanes: here the same design had .6 of the wire length and 1.5 times the clock.
+        *("--placer", "static"),
         # A missed clock is a result to be reported, not a failure of the tool.
         *("--seed", str(seed), "--timing-allow-fail"),
     )

@@ -3,18 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
-from egru.artifacts import deal_sequences, load_matching_text, read_generated, text_info
+from egru.artifacts import choose_tokens, deal_sequences, read_generated
 from egru.flow_config import SimulationConfig
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
 from egru.tools import require_tools
 from sim.equivalence import EquivalenceResult, check_equivalence
 from sim.runner import BenchError
-from sw_model.datasets import EMBEDDED
-from sw_model.errors import UserError
 from sw_model.output_folder import require_free
-from sw_model.quantized_model import QuantizedModel
 
 RESULT_FILE = "simulation.json"
 
@@ -40,7 +35,7 @@ def run_simulation(
         CheckFailedError: At a mismatch, or when the RTL cannot be simulated.
     """
     folder = read_generated(generated)
-    tokens, stimulus, remark = _stimulus(folder.model, settings, data)
+    tokens, stimulus, remark = choose_tokens(folder.model, settings.steps, settings.seed, data)
     sequences = deal_sequences(tokens, settings.steps, settings.sequences)
     require_free(out, force=force)
     require_tools()
@@ -62,15 +57,3 @@ def run_simulation(
         raise CheckFailedError(str(error).splitlines()[0].rstrip(":")) from None
     (out / RESULT_FILE).write_text(json.dumps({**result.to_json(), "stimulus": stimulus}, indent=1) + "\n")
     return result, stimulus
-
-
-def _stimulus(model: QuantizedModel, settings: SimulationConfig, data: str | None) -> tuple[np.ndarray, str, str]:
-    """Return the tokens, what they are, and what the user should know of the choice."""
-    info = text_info(model)
-    if info is None and data is not None:
-        raise UserError(f"text {data}", "cannot be streamed into a model without a vocabulary", "leave out --data: tokens are then random")
-    if info is not None and (data is not None or info.name == EMBEDDED):
-        dataset = load_matching_text(info, data)
-        return dataset.test, f"held-out {dataset.unit} of {dataset.name}", ""
-    remark = "" if info is None else f"the model was trained on {info.name}: tokens are random unless that text is given with --data"
-    return np.random.default_rng(settings.seed).integers(model.tokens, size=settings.steps), "random tokens", remark

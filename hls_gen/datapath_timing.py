@@ -1,12 +1,12 @@
 """When things happen in the generated datapath: its blocks as an event-driven simulation, exact to the clock cycle.
 
-Values are not computed: who fires is given. Nothing loops over clock cycles; what is simulated are the items on the buses, the rows that the
-update units take, and the moments at which a queue makes room. A cycle number names the cycle in which something is true in the RTL; cycle 0 is
-the first one out of reset.
+Values are not computed: who fires is given. Nothing loops over clock cycles; what is simulated are the items on the buses, the rows that
+the update units take, and the moments at which a queue makes room. A cycle number names the cycle in which something is true in the RTL;
+cycle 0 is the first one out of reset.
 
 Every moment knows what it waited for (`Moment`), so that the cycles of a run can be put down to causes afterwards.
 
-The latencies below are those of the modules in rtl_templates/lib; they stand nowhere else.
+The latencies below are those of the modules in rtl_templates; they stand nowhere else.
 """
 
 import heapq
@@ -31,19 +31,23 @@ WALKER_STAGES = 2
 END_TO_ROWS = 5
 # egru_row_reader: cycles in which a row's sums are addressed.
 ROW_CYCLES = 4
-# egru_update_unit: stages; the event is in the unit's queue one cycle after the last.
-UPDATE_STAGES = 14
+# egru_update_unit: from the take of a row to its last stage (stage 0 is one cycle after the take); the event can leave the unit's queue one
+# cycle later.
+UPDATE_STAGES = 15
 # egru_update_unit: neurons under way and events waiting beyond which no row is taken: QueueDepth - Reserve.
 UNIT_PLACES = 28
-# egru_update_unit: from a change of the places in use to the turns (valid_q[1] or silent_q or pop_q, reserved_q, place_free_q).
+# egru_update_unit: from a change of the places in use to the turns (valid_0_q or silent_q or pop_q, reserved_q, place_free_q).
 PLACE_TO_TURN = 3
 # egru_update_unit: likewise to empty_o.
 PLACE_TO_EMPTY = 2
-# egru_arbiter: its register.
+# engine.sv.j2: update_done_q, after the readers rest and the units are empty.
+EMPTY_TO_DONE = 1
+# egru_arbiter: from the choice of an event to the sequencer; events that wait there.
 ARBITER = 1
+ARBITER_PLACES = 2
 # egru_readout: from the take of the last end item to the first class; from a class to its logit on m_axis; from there to done_o.
 END_TO_CLASSES = 5
-CLASS_TO_LOGIT = 6
+CLASS_TO_LOGIT = 7
 LOGIT_TO_DONE = 1
 # engine.sv.j2: ready_q, after the clearing of the memories.
 CLEARED_TO_READY = 1
@@ -113,18 +117,22 @@ class Stream:
         self._pushed_at = self._popped_at = -1
 
     def ready(self, cycle: int) -> bool:
+        """Say whether there is a place."""
         return len(self._items) - (self._pushed_at == cycle) + (self._popped_at == cycle) < self._depth
 
     def push(self, cycle: int, index: int | None, cause: Moment) -> None:
+        """Put in an event, or the end of a step; ``cause`` is why now."""
         self._pushed_at = cycle
         self._items.append(_StreamItem(index, Moment(cycle + 1, Term.LATENCY, cause.block, cause)))
         if self.reader:
             self.reader.call(cycle + 1)
 
     def head(self, cycle: int) -> _StreamItem | None:
+        """Return what can be taken."""
         return self._items[0] if self._items and self._items[0].moment.time <= cycle else None
 
     def pop(self, cycle: int, cause: Moment) -> None:
+        """Take it; ``cause`` is why now."""
         self._popped_at = cycle
         self._items.popleft()
         self.made_room = cause
@@ -140,11 +148,13 @@ class TokenStream(Stream):
         self._left, self._token = tokens, _StreamItem(None, Moment(0, Term.LATENCY, "tokens", None))
 
     def head(self, cycle: int) -> _StreamItem | None:
+        """Return what can be taken."""
         if not self._token.moment.time:
             self._token = _StreamItem(None, Moment(cycle, Term.LATENCY, "tokens", None))  # time begins with the first token
         return self._token if self._left else None
 
     def pop(self, cycle: int, cause: Moment) -> None:
+        """Take it; ``cause`` is why now."""
         self._left -= 1
 
 
@@ -465,13 +475,13 @@ class _UpdateUnit:
             self.advance(cycle)
 
     def done(self) -> Moment | None:
-        """Return when the unit is empty and its readers rest; None while that is not known."""
+        """Return when the sequencer sees that the unit is empty and its readers rest; None while that is not known."""
         if self._open or self.events:
             return None
         silent, popped = self._silent.time + UPDATE_STAGES + PLACE_TO_EMPTY, self._popped
         last = popped if popped and popped.time + PLACE_TO_EMPTY > silent else self._silent
         empty = max(silent, last.time + PLACE_TO_EMPTY)
-        return Moment(max(empty, self._idle_from), Term.LATENCY, self._name, last)
+        return Moment(max(empty, self._idle_from) + EMPTY_TO_DONE, Term.LATENCY, self._name, last)
 
     def _next_turn(self, lane: int, cycle: int) -> int:
         return cycle + (lane - cycle) % self._period
@@ -504,13 +514,13 @@ class _UpdateUnit:
 
 @dataclass
 class _OwnEvent:
-    """The event in the arbiter's register.
+    """An event in the arbiter's queue.
 
     Attributes:
         index: Physical index.
         column: Of the bus; None where it does not go there, or no longer.
         to_output: Whether it has still to go to the output.
-        since: When it came into the register, and why not before.
+        since: When it came to the head of the queue, and why not before.
     """
 
     index: int
@@ -536,7 +546,7 @@ class Engine(Block):
             row_ends: Per layer the row after its last.
             steps: What happens in each step, in order.
         """
-        lane_count, rows = steps[0].fired.shape
+        lane_count, rows = len(steps[0].fired), row_ends[-1]
         unit_lanes = lane_count // units
         super().__init__(name, lanes, source, max(ROW_CYCLES, unit_lanes) * rows + CLEARED_TO_READY)
         output.writer = self
@@ -544,8 +554,8 @@ class Engine(Block):
         self._units = [_UpdateUnit(name, unit_lanes) for _ in range(units)]
         self._steps = iter(steps)
         self._now = steps[0]
-        self._own: _OwnEvent | None = None
-        self._retired = Moment(0, Term.LATENCY, name, None)  # the own event before
+        self._chosen: deque[_OwnEvent] = deque()  # the arbiter's queue
+        self._granted = self._retired = Moment(0, Term.LATENCY, name, None)  # the events that came into it and left it last
 
     def _input_column(self, index: int) -> int:
         return self._slots + index
@@ -566,15 +576,16 @@ class Engine(Block):
         self.call(sent.time + 1)
 
     def _own_request(self) -> _Request | None:
-        return _Request(self._own.column, self._own.since) if self._own and self._own.column is not None else None
+        own = self._chosen[0] if self._chosen else None
+        return _Request(own.column, own.since) if own and own.column is not None else None
 
     def _update(self, cycle: int, own_sent: Moment | None) -> None:
-        output_ready = self._output.ready(cycle)
-        if self._updated is None and self._own is None:
+        output_ready, room = self._output.ready(cycle), len(self._chosen) < ARBITER_PLACES
+        if self._chosen:
+            self._pass_on(cycle, self._chosen[0], own_sent, output_ready)
+        elif self._updated is None:
             self._finish(cycle, output_ready)
-        if self._own:
-            self._pass_on(cycle, self._own, own_sent, output_ready)
-        if self._own is None:
+        if room:
             self._arbitrate(cycle)
         for unit in self._units:
             if unit.wake is not None:
@@ -584,7 +595,7 @@ class Engine(Block):
                     self.call(unit.wake)
 
     def _pass_on(self, cycle: int, own: _OwnEvent, sent: Moment | None, output_ready: bool) -> None:
-        """Give the event to the bus and to the output, to each once, and free the register when both have it."""
+        """Give the event to the bus and to the output, to each once, and make way for the next one when both have it."""
         if sent:
             own.column = None
             self._retired = sent
@@ -593,7 +604,9 @@ class Engine(Block):
             self._output.push(cycle, own.index, self._when_ready(cycle, own.since))
             self._retired = sent or self._when_ready(cycle, own.since)
         if own.column is None and not own.to_output:
-            self._own = None
+            self._chosen.popleft()
+            if self._chosen:
+                self._chosen[0].since = Moment(cycle + 1, Term.BUS, self.name, self._retired)
             self.call(cycle + 1)
 
     def _when_ready(self, cycle: int, since: Moment) -> Moment:
@@ -607,9 +620,10 @@ class Engine(Block):
             if unit.events and unit.events[0][0] <= cycle:
                 visible, lane, row, taken = unit.events[0]
                 index = (place * self._unit_lanes + lane) * self._row_ends[-1] + row
-                granted = Moment(cycle, Term.LATENCY, self.name, taken if visible == cycle else self._retired)
-                self._own = self._own_event(index, row, Moment(cycle + ARBITER, Term.LATENCY, self.name, granted))
-                unit.pop(granted)
+                before = self._retired if self._retired.time == cycle - 1 else self._granted
+                self._granted = Moment(cycle, Term.LATENCY, self.name, taken if visible == cycle else before)
+                self._chosen.append(self._own_event(index, row, Moment(cycle + ARBITER, Term.LATENCY, self.name, self._granted)))
+                unit.pop(self._granted)
                 self.call(cycle + ARBITER)
                 return
         waiting = [unit.events[0][0] for unit in self._units if unit.events]

@@ -27,13 +27,15 @@ class Pace(Enum):
     LIGHT = "light"
     HEAVY = "heavy"
     BURSTS = "bursts"
+    RARE = "rare"
 
 
 def pauses(pace: Pace, rng: random.Random) -> Iterator[bool]:
     """Yield, for ever, whether to pause in the next cycle.
 
     Args:
-        pace: FULL never pauses, LIGHT in 1 cycle of 4, HEAVY in 3 of 4; BURSTS goes and pauses for 1 to 24 cycles at a time.
+        pace: FULL never pauses, LIGHT in 1 cycle of 4, HEAVY in 3 of 4; BURSTS goes and pauses for 1 to 24 cycles at a time; RARE
+            goes in one cycle and pauses for 0 to 400.
         rng: Source of randomness.
     """
     if pace is Pace.BURSTS:
@@ -41,6 +43,11 @@ def pauses(pace: Pace, rng: random.Random) -> Iterator[bool]:
             for pause in (False, True):
                 for _ in range(rng.randint(1, 24)):
                     yield pause
+    if pace is Pace.RARE:
+        while True:
+            yield False
+            for _ in range(rng.randint(0, 400)):
+                yield True
     probability = {Pace.FULL: 0.0, Pace.LIGHT: 0.25, Pace.HEAVY: 0.75}[pace]
     while True:
         yield rng.random() < probability

@@ -37,6 +37,7 @@ class EquivalenceResult:
         mismatches: Values that differed; 0, because the first one raises.
         cycles: Clock cycles from the first token to the last logit.
         blocks: Counters per layer and decoder.
+        engine_steps: Steps of each engine; more than ``steps`` where layers share one and no token waited.
         logit_stalls: Cycles in which a logit waited.
         seconds: Wall-clock time: build and run.
         log: Simulation log.
@@ -48,6 +49,7 @@ class EquivalenceResult:
     mismatches: int
     cycles: int
     blocks: tuple[BlockWork, ...]
+    engine_steps: tuple[int, ...]
     logit_stalls: int
     seconds: dict[str, float]
     log: Path
@@ -121,6 +123,7 @@ def check_equivalence(
         **report["equivalence"],
         cycles=report["cycles"],
         blocks=tuple(BlockWork(block["name"], block["lanes"], found) for block, found in zip(blocks, report["blocks"], strict=True)),
+        engine_steps=tuple(report["engine_steps"]),
         logit_stalls=report["logit_stalls"],
         seconds={"build": result.build_seconds, "run": result.run_seconds},
         log=result.log,

@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 
 from sim.drivers import Pace, pauses
 
-READ_CYCLES = 2
+READ_CYCLES = 3
 
 
 async def read_all(dut: Any, addresses: Sequence[int], pace: Pace, rng: random.Random) -> list[int]:

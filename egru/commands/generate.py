@@ -37,20 +37,26 @@ def generate(
     entry_format: Annotated[
         str | None, typer.Option(help="single (if not given): an index per weight; gate-group: one for three gates.")
     ] = None,
+    board: Annotated[str | None, typer.Option(help="A folder under boards/ that must hold the core.")] = None,
     backend: Annotated[Backend, typer.Option(help="What the sources are written in.")] = Backend.RTL,
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Generate the hardware of an exported model."""
     from egru.flow_config import load_flow_config
+    from hls_gen.board import load_board
     from hls_gen.hardware_config import HardwareConfig
+    from hls_gen.resource_model import check_budget, estimate_resources
     from sw_model.quantized_model import QuantizedModel
 
     overrides: dict[str, Any] = {"queue_depth": queue_depth, "lanes_per_update_unit": lanes_per_update_unit, "stream_depth": stream_depth}
     overrides |= {"engines": engines, "packing": packing, "entry_format": entry_format}
     overrides |= {"lanes": None if lanes is None else parse_lanes(lanes)}
     settings = load_flow_config(config, {f"hardware.{name}": value for name, value in overrides.items()})
-    report = WRITERS[backend](QuantizedModel.load(model), settings.hardware or HardwareConfig(), out, force)
+    loaded, hardware = QuantizedModel.load(model), settings.hardware or HardwareConfig()
+    if board is not None:
+        check_budget(estimate_resources(loaded, hardware), load_board(board))
+    report = WRITERS[backend](loaded, hardware, out, force)
     if json:
         print_json(report)
     else:

@@ -9,7 +9,7 @@
 // An entry is {row, field, weight}; with FieldBits = 2 the fields are 0 r, 1 gr, 2 gx, 3 z, in the order in which the update needs them: R's part of g is
 // kept apart from W's, because the reset gate multiplies it later. With FieldBits = 0 (decoder) a row has one sum.
 //
-// Read port: an address given with `rd_valid_i` answers on `rd_data_o` two cycles later; in every other cycle `rd_data_o` is 0, so several lanes can be joined by OR.
+// Read port: an address given with `rd_valid_i` answers on `rd_data_o` three cycles later; in every other cycle `rd_data_o` is 0, so several lanes can be joined by OR.
 // While `rd_both_i` is high a read empties both banks: after reset the reader goes once through all rows like that, and no operation may arrive.
 module egru_accumulator #(
   parameter int unsigned Rows = 8,
@@ -99,7 +99,7 @@ module egru_accumulator #(
   assign product_1 = weight_1_q * $signed({1'b0, value_1_q});
   assign base_2    = (stored_2_q[0] & {AccBits{base_from[0]}}) | (stored_2_q[1] & {AccBits{base_from[1]}}) | repeated_2_q | repeated_2_2_q;
   assign sum_2     = base_2 + product_2_q;
-  assign rd_data_o = (stored_2_q[0] & {AccBits{answer_from[0]}}) | (stored_2_q[1] & {AccBits{answer_from[1]}});
+  always_ff @(posedge clk_i) rd_data_o <= (stored_2_q[0] & {AccBits{answer_from[0]}}) | (stored_2_q[1] & {AccBits{answer_from[1]}});
 
   always_ff @(posedge clk_i) begin
     addr_1_q    <= addr_0;

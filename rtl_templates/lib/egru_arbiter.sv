@@ -1,7 +1,7 @@
-// Joins several valid/ready streams into one, through a register.
+// Joins several valid/ready streams into one, through a queue of two.
 //
-// The lowest input that waits is taken. Nobody is asked to be fair: what is joined here is all sent before the next step begins. The
-// register makes the output's payload stable while it is stalled, and keeps the choice out of the path of the taker.
+// The lowest input that waits is taken. Nobody is asked to be fair: what is joined here is all sent before the next step begins. The queue makes the output's
+// payload stable while it is stalled, and keeps the choice and the taker out of each other's paths.
 module egru_arbiter #(
   parameter int unsigned Inputs = 2,
   parameter int unsigned Width = 8
@@ -18,8 +18,8 @@ module egru_arbiter #(
   logic [Inputs-1:0] grant;
   logic [Width-1:0]  data;
   logic              free;
+  logic [1:0]        count_unused;
 
-  assign free    = !valid_o || ready_i;
   assign grant   = valid_i & (~valid_i + 1'b1);  // the lowest one
   assign ready_o = grant & {Inputs{free}};
 
@@ -30,13 +30,9 @@ module egru_arbiter #(
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (free) data_o <= data;
-  end
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni)   valid_o <= 1'b0;
-    else if (free) valid_o <= valid_i != '0;
-  end
+  egru_fifo #(.Width(Width), .Depth(2)) u_chosen (
+    .clk_i, .rst_ni, .valid_i(valid_i != '0), .ready_o(free), .data_i(data), .valid_o, .ready_i, .data_o, .count_o(count_unused)
+  );
 
 `ifndef SYNTHESIS
   initial if (Inputs < 1) $fatal(1, "egru_arbiter: Inputs=%0d must be at least 1", Inputs);

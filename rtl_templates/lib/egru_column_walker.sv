@@ -75,16 +75,17 @@ module egru_column_walker #(
 
   if (Group) begin : gen_group
     // The gate in turn goes with the operation through the memory's two cycles.
-    logic [2:0][1:0] gate_q;
-    assign entry_done = gate_q[0] == 2'd2;
+    logic [1:0] gate_0_q, gate_1_q, gate_2_q;
+    assign entry_done = gate_0_q == 2'd2;
     always_ff @(posedge clk_i) begin
-      gate_q[0]   <= (take || entry_done) ? 2'd0 : gate_q[0] + 2'd1;
-      gate_q[2:1] <= gate_q[1:0];
+      gate_0_q <= (take || entry_done) ? 2'd0 : gate_0_q + 2'd1;
+      gate_1_q <= gate_0_q;
+      gate_2_q <= gate_1_q;
     end
     logic [WeightBits-1:0] weight;
     logic [1:0]            field;
     always_comb begin
-      unique case (gate_q[2])
+      unique case (gate_2_q)
         2'd0:    {field, weight} = {2'd3, entry[WeightBits-1:0]};
         2'd1:    {field, weight} = {2'd0, entry[2*WeightBits-1:WeightBits]};
         default: {field, weight} = {entry[3*WeightBits] ? 2'd1 : 2'd2, entry[3*WeightBits-1:2*WeightBits]};

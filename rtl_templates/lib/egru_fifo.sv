@@ -23,10 +23,10 @@ module egru_fifo #(
   logic [Width-1:0]       mem [Depth];
   logic [PointerBits-1:0] write_q, read_q;
   logic [CountBits-1:0]   count_q;
-  logic                   push, pop;
+  logic                   push, pop, valid_q, full_q;
 
-  assign ready_o = count_q != CountBits'(Depth);
-  assign valid_o = count_q != '0;
+  assign ready_o = !full_q;
+  assign valid_o = valid_q;
   assign push    = valid_i && ready_o;
   assign pop     = valid_o && ready_i;
   assign data_o  = mem[read_q];
@@ -41,10 +41,15 @@ module egru_fifo #(
       write_q <= '0;
       read_q  <= '0;
       count_q <= '0;
+      valid_q <= 1'b0;
+      full_q  <= 1'b0;
     end else begin
       if (push) write_q <= (!Wraps && write_q == LastSlot) ? '0 : write_q + 1'b1;
       if (pop)  read_q  <= (!Wraps && read_q  == LastSlot) ? '0 : read_q  + 1'b1;
       if (push != pop) count_q <= count_q + {{(CountBits - 1){pop}}, 1'b1};  // one up or down
+      // What the neighbours wait for is known from the start of the cycle.
+      valid_q <= push || (valid_q && !(pop && count_q == CountBits'(1)));
+      full_q  <= !pop && (full_q || (push && count_q == CountBits'(Depth - 1)));
     end
   end
 
@@ -52,7 +57,8 @@ module egru_fifo #(
   initial if (Depth < 1 || Width < 1) $fatal(1, "egru_fifo: Depth=%0d and Width=%0d must be at least 1", Depth, Width);
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (rst_ni) begin
-      assert (32'(count_q) <= Depth) else $error("egru_fifo: holds %0d of %0d words", count_q, Depth);
+      assert (valid_q == (count_q != '0) && full_q == (count_q == CountBits'(Depth)))
+        else $error("egru_fifo: holds %0d of %0d words, valid %b, full %b", count_q, Depth, valid_q, full_q);
     end
   end
 `endif

@@ -47,10 +47,9 @@ module egru_layer_counters #(
   localparam int unsigned Groups     = (Lanes + GroupLanes - 1) / GroupLanes;
   localparam int unsigned GroupBits  = $clog2(GroupLanes + 1);
 
-  logic [Lanes-1:0]                 waiting;
-  logic [Groups*GroupLanes-1:0]     mac_a_q, wait_a_q;
-  logic [Groups-1:0][GroupBits-1:0] macs_b, waits_b, macs_b_q, waits_b_q;
-  logic [SumBits-1:0]               macs_c, waits_c, macs_q, waits_q, idles_q;
+  logic [Lanes-1:0]                 mac_a_q, wait_a_q, idle_a_q;
+  logic [Groups-1:0][GroupBits-1:0] macs_b, waits_b, idles_b, macs_b_q, waits_b_q, idles_b_q;
+  logic [SumBits-1:0]               macs_c, waits_c, idles_c, macs_q, waits_q, idles_q;
   logic [1:0]                       busy_ab_q, clear_ab_q;
   logic [1:0][5:0]                  pulses_ab_q;
   logic [5:0]                       pulses_q;
@@ -60,27 +59,32 @@ module egru_layer_counters #(
   always_comb begin
     macs_b  = '0;
     waits_b = '0;
+    idles_b = '0;
     for (int unsigned l = 0; l < Lanes; l++) begin
       macs_b[l/GroupLanes]  += GroupBits'(mac_a_q[l]);
       waits_b[l/GroupLanes] += GroupBits'(wait_a_q[l]);
+      idles_b[l/GroupLanes] += GroupBits'(idle_a_q[l]);
     end
     macs_c  = '0;
     waits_c = '0;
+    idles_c = '0;
     for (int unsigned g = 0; g < Groups; g++) begin
       macs_c  += SumBits'(macs_b_q[g]);
       waits_c += SumBits'(waits_b_q[g]);
+      idles_c += SumBits'(idles_b_q[g]);
     end
   end
 
-  assign waiting     = working_i & ~mac_i;
   assign lanes_count = busy_ab_q[1] && !clear_ab_q[1];
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       mac_a_q     <= '0;
       wait_a_q    <= '0;
+      idle_a_q    <= '0;
       macs_b_q    <= '0;
       waits_b_q   <= '0;
+      idles_b_q   <= '0;
       busy_ab_q   <= '0;
       clear_ab_q  <= '0;
       pulses_ab_q <= '0;
@@ -90,16 +94,18 @@ module egru_layer_counters #(
       pulses_q    <= '0;
       clear_q     <= 1'b0;
     end else begin
-      mac_a_q     <= (Groups * GroupLanes)'(mac_i);
-      wait_a_q    <= (Groups * GroupLanes)'(waiting);
+      mac_a_q     <= mac_i;
+      wait_a_q    <= working_i & ~mac_i;
+      idle_a_q    <= ~(working_i | mac_i);
       macs_b_q    <= macs_b;
       waits_b_q   <= waits_b;
+      idles_b_q   <= idles_b;
       busy_ab_q   <= {busy_ab_q[0], busy_i};
       clear_ab_q  <= {clear_ab_q[0], clear_i};
       pulses_ab_q <= {pulses_ab_q[0], {update_i, output_stall_i, bus_stall_i, own_event_i, input_event_i, step_i}};
       macs_q      <= lanes_count ? macs_c : '0;
       waits_q     <= lanes_count ? waits_c : '0;
-      idles_q     <= lanes_count ? SumBits'(Lanes) - macs_c - waits_c : '0;
+      idles_q     <= lanes_count ? idles_c : '0;
       pulses_q    <= clear_ab_q[1] ? '0 : pulses_ab_q[1];
       clear_q     <= clear_ab_q[1];
     end

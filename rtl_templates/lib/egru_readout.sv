@@ -33,8 +33,8 @@ module egru_readout #(
   localparam int unsigned LaneBits   = (Lanes > 1) ? $clog2(Lanes) : 1;
   localparam int unsigned ClassBits  = (Classes > 1) ? $clog2(Classes) : 1;
   localparam int unsigned ClassCount = $clog2(Classes + 1);
-  // Six cycles pass from the order memory to the queue.
-  localparam int unsigned QueueDepth = 8;
+  // Seven cycles pass from the order memory to the queue.
+  localparam int unsigned QueueDepth = 16;
   localparam int unsigned QueueCount = $clog2(QueueDepth + 1);
 
   logic [Lanes-1:0]      waiting_q;
@@ -44,12 +44,12 @@ module egru_readout #(
   logic [QueueCount-1:0] reserved_q, count_unused;
   logic                  queue_ready_unused;
 
-  // Stage n holds the class issued n cycles ago: 2 order word, 4 sum and bias, 5 logit.
-  logic [5:1]                 valid_q, final_q;
+  // Stage n holds the class issued n cycles ago: 2 order word, 5 sum and bias, 6 logit.
+  logic [6:1]                 valid_q, final_q;
   logic [LaneBits-1:0]        lane_2;
   logic [RowBits-1:0]         row_2;
-  logic [2:1][ClassBits-1:0]  class_stage_q;
-  logic signed [AccBits-1:0]  bias_4, logit_5_q, logit_word;
+  logic [3:1][ClassBits-1:0]  class_stage_q;
+  logic signed [AccBits-1:0]  bias_5, logit_6_q, logit_word;
 
   assign issue = active_q && waiting_q == '0 && reserved_q != QueueCount'(QueueDepth);
 
@@ -57,7 +57,7 @@ module egru_readout #(
     .clk_i, .addr_i(class_q), .data_o({lane_2, row_2})
   );
   egru_rom #(.Width(AccBits), .Depth(Classes), .InitFile(BiasFile)) u_bias (
-    .clk_i, .addr_i(class_stage_q[2]), .data_o(bias_4)
+    .clk_i, .addr_i(class_stage_q[3]), .data_o(bias_5)
   );
 
   logic               emptying_q;
@@ -72,22 +72,22 @@ module egru_readout #(
   end
 
   // A lane that is not read gives 0.
-  logic [AccBits-1:0] sum_4;
+  logic [AccBits-1:0] sum_5;
   always_comb begin
-    sum_4 = '0;
-    for (int unsigned l = 0; l < Lanes; l++) sum_4 |= rd_data_i[l];
+    sum_5 = '0;
+    for (int unsigned l = 0; l < Lanes; l++) sum_5 |= rd_data_i[l];
   end
 
   always_ff @(posedge clk_i) begin
-    class_stage_q <= {class_stage_q[1], class_q};
-    logit_5_q     <= $signed(sum_4) + bias_4;
-    final_q       <= {final_q[4:1], left_q == ClassCount'(1)};
+    class_stage_q <= {class_stage_q[2:1], class_q};
+    logit_6_q     <= $signed(sum_5) + bias_5;
+    final_q       <= {final_q[5:1], left_q == ClassCount'(1)};
     if (step_i) last_q <= last_i;
   end
 
   egru_fifo #(.Width(AccBits + 2), .Depth(QueueDepth)) u_logits (
     .clk_i, .rst_ni,
-    .valid_i(valid_q[5]), .ready_o(queue_ready_unused), .data_i({final_q[5], last_q, logit_5_q}),
+    .valid_i(valid_q[6]), .ready_o(queue_ready_unused), .data_i({final_q[6], last_q, logit_6_q}),
     .valid_o, .ready_i, .data_o({step_last_o, sequence_last, logit_word}), .count_o(count_unused)
   );
   assign logit_o = 32'(logit_word);
@@ -109,7 +109,7 @@ module egru_readout #(
         empty_row_q <= empty_row_q + 1'b1;
         emptying_q  <= empty_row_q != RowBits'(Rows - 1);
       end
-      valid_q    <= {valid_q[4:1], issue};
+      valid_q    <= {valid_q[5:1], issue};
       reserved_q <= reserved_q + QueueCount'(issue) - QueueCount'(valid_o && ready_i);
       if (step_i) begin
         waiting_q <= '1;
@@ -132,7 +132,7 @@ module egru_readout #(
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (rst_ni) begin
       assert (!(step_i && !done_o)) else $error("egru_readout: a step began before the last one was read");
-      assert (!valid_q[5] || queue_ready_unused) else $error("egru_readout: a logit has no place");
+      assert (!valid_q[6] || queue_ready_unused) else $error("egru_readout: a logit has no place");
     end
   end
 `endif

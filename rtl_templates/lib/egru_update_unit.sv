@@ -6,7 +6,7 @@
 //   c_hat = G + rescale(z * (c - G))
 //   event iff c_hat > theta (strict: a tie is no event); then y = min(rescale(c_hat), 2^n - 1) and c = c_hat - theta, else c = c_hat
 //
-// The lanes take turns, one cycle each. A lane that takes its turn (`take_i`, row `row_i`) sends the four sums of the row one after the other, the first two
+// The lanes take turns, one cycle each. A lane that takes its turn (`take_i`, row `row_i`) sends the four sums of the row one after the other, the first three
 // cycles later, in the order in which they are needed: r, gr, gx, z. Lanes whose numbers differ by 4 never send at once. So four lanes keep the pipeline full,
 // and nothing waits for a whole record. A turn is offered only when an event of it has a place in the queue, so the pipeline never stalls.
 //
@@ -85,8 +85,7 @@ module egru_update_unit #(
 
   // Turns.
   logic [TurnBits-1:0] turn_q;
-  logic                place_free_q, accept;
-  assign accept = |take_i;
+  logic                place_free_q;
   for (genvar l = 0; l < Lanes; l++) begin : gen_turns
     assign turn_o[l] = place_free_q && turn_q == TurnBits'(l);
   end
@@ -101,39 +100,46 @@ module egru_update_unit #(
     end
   end
 
-  // Stage n holds what was accepted n cycles ago.
+  // Stage n holds the row that was taken n + 1 cycles ago.
   logic [Stages:1]                 valid_q;
   logic [Stages:1][LayerBits-1:0]  layer;
   logic [Stages:2][NeuronBits-1:0] neuron_q;
-  logic [5:1][TurnBits-1:0]        turn_stage_q;
-  logic [RowBits-1:0]              row_0, row_1_q;
+  logic [5:0][TurnBits-1:0]        turn_stage_q;
+  logic [RowBits-1:0]              row, row_0_q, row_1_q;
+  logic                            valid_0_q;
   logic [InputBits-1:0]            input_1, input_2_q;
 
   always_comb begin
-    row_0 = '0;
-    for (int unsigned l = 0; l < Lanes; l++) if (take_i[l]) row_0 |= row_i[l];
+    row = '0;
+    for (int unsigned l = 0; l < Lanes; l++) if (take_i[l]) row |= row_i[l];
   end
   always_ff @(posedge clk_i) begin
-    row_1_q      <= row_0;
-    turn_stage_q <= {turn_stage_q[4:1], turn_q};
+    row_0_q      <= row;
+    row_1_q      <= row_0_q;
+    turn_stage_q <= {turn_stage_q[4:0], turn_q};
     neuron_q     <= {neuron_q[Stages-1:2], NeuronBits'(turn_stage_q[1] * Rows) + NeuronBits'(row_1_q)};
     input_2_q    <= input_1;
   end
   always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni) valid_q <= '0;
-    else         valid_q <= {valid_q[Stages-1:1], accept};
+    if (!rst_ni) begin
+      valid_0_q <= 1'b0;
+      valid_q   <= '0;
+    end else begin
+      valid_0_q <= take_i != '0;
+      valid_q   <= {valid_q[Stages-1:1], valid_0_q};
+    end
   end
 
   if (Layers > 1) begin : gen_layers
-    logic [LayerBits-1:0]           layer_1;
-    logic [Stages:2][LayerBits-1:0] layer_q;
+    logic [LayerBits-1:0]            layer_1;
+    logic [(Stages-1)*LayerBits-1:0] layer_q;  // flat: yosys takes no packed array that is declared here
     always_comb begin
       layer_1 = LayerBits'(Layers - 1);
       for (int l = Layers - 2; l >= 0; l--) begin
         if (16'(row_1_q) < RowEnds[16*l +: 16]) layer_1 = LayerBits'(l);
       end
     end
-    always_ff @(posedge clk_i) layer_q <= {layer_q[Stages-1:2], layer_1};
+    always_ff @(posedge clk_i) layer_q <= {layer_q[(Stages-2)*LayerBits-1:0], layer_1};
     assign layer   = {layer_q, layer_1};
     assign input_1 = (layer_1 == '0) ? InputBits'(turn_stage_q[1] * FirstRows) + InputBits'(row_1_q)
                                      : InputBits'(TableRows) + InputBits'(turn_stage_q[1] * (Rows - FirstRows)) + InputBits'(row_1_q) - InputBits'(FirstRows);
@@ -306,7 +312,7 @@ module egru_update_unit #(
       place_free_q <= reserved_q < QueueCount'(QueueDepth - Reserve);
       silent_q     <= valid_q[Stages] && !fired_14;
       pop_q        <= valid_o && ready_i;
-      reserved_q   <= reserved_q + QueueCount'(valid_q[1]) - QueueCount'(silent_q) - QueueCount'(pop_q);
+      reserved_q   <= reserved_q + QueueCount'(valid_0_q) - QueueCount'(silent_q) - QueueCount'(pop_q);
       if (clearing_q) begin
         clear_addr_q <= clear_addr_q + 1'b1;
         clearing_q   <= clear_addr_q != NeuronBits'(Neurons - 1);

@@ -79,6 +79,7 @@ async def equals_the_reference(dut: Any) -> None:
             "equivalence": scoreboard.report(),
             "cycles": counters["cycles"],
             "blocks": counters["blocks"],
+            "engine_steps": [monitor.steps for monitor in monitors],
             "logit_stalls": collector.stream.stalls,
         }
     )

@@ -49,6 +49,11 @@ def test_figures_are_those_of_the_steps_after_the_warm_up(measured: list[CaseRes
     assert result.values > 2 * 32 * STEPS
 
 
+def test_the_cycle_model_predicts_the_measured_cycles(measured: list[CaseResult]) -> None:
+    for result in measured:
+        assert result.predicted_cycles_per_step == result.cycles_per_step
+
+
 def test_lane_cycles_add_up_and_the_decoder_is_not_among_the_measured(measured: list[CaseResult]) -> None:
     for result in measured:
         layer, decoder = result.blocks
