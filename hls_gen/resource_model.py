@@ -170,7 +170,10 @@ def _address_bits(count: int) -> int:
 
 
 def _products(model: QuantizedModel, block: BlockPlan) -> int:
-    """Return the multipliers: one a lane, two an update unit, and those that yosys makes of addresses that are products with a constant."""
+    """Return the multipliers: one a lane, two an update unit, and those that yosys makes of addresses that are products with a constant.
+
+    Of the last ones yosys may turn a small one into logic.
+    """
     if not block.layers:
         return block.lanes
     first = block.parts[0].packing.rows

@@ -40,7 +40,7 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
-    assert [line[0] for line in lines] == ["doctor", "train", "prune", "train", "export", "evaluate", "generate", "simulate", "build"]
+    assert [line[0] for line in lines] == ["doctor", "train", "prune", "train", "export", "evaluate", "estimate", "generate", "simulate", "build"]
     for line in lines[:-1]:
         small = ["--config", "small.toml"] if line[0] in ("train", "prune") else []
         outcome = egru(*line, *small)

@@ -79,10 +79,11 @@ module egru_uart_bridge #(
   typedef enum logic [2:0] {StCommand, StOperands, StToken, StRead, StReadData, StWrite, StWriteResponse, StReply} state_e;
 
   // ---- bytes in -------------------------------------------------------------------------------------------------------------------------
-  logic       rx_valid, rx_error, rx_ready, byte_valid, byte_ready;
-  logic [7:0] rx_data, byte_data;
+  logic       rx_valid, rx_error, rx_ready, queue_valid, queue_ready, byte_valid, byte_ready;
+  logic [7:0] rx_data, queue_data, byte_data;
   logic       lost;
-  logic [$clog2(QueueBytes + 1)-1:0] level_unused;
+  localparam int unsigned FrontBytes = 2;
+  logic [$clog2(QueueBytes - FrontBytes + 1)-1:0] level_unused;
 
   egru_uart_rx #(
     .ClocksPerBit(ClocksPerBit)
@@ -97,17 +98,34 @@ module egru_uart_bridge #(
 
   egru_fifo #(
     .Width(8),
-    .Depth(QueueBytes)
+    .Depth(QueueBytes - FrontBytes)
   ) u_queue (
     .clk_i,
     .rst_ni,
     .valid_i(rx_valid),
     .ready_o(rx_ready),
     .data_i (rx_data),
+    .valid_o(queue_valid),
+    .ready_i(queue_ready),
+    .data_o (queue_data),
+    .count_o(level_unused)
+  );
+
+  // A deep queue answers late in a cycle; the commands are read from a short one behind it. Together they hold QueueBytes.
+  logic [$clog2(FrontBytes + 1)-1:0] front_unused;
+  egru_fifo #(
+    .Width(8),
+    .Depth(FrontBytes)
+  ) u_front (
+    .clk_i,
+    .rst_ni,
+    .valid_i(queue_valid),
+    .ready_o(queue_ready),
+    .data_i (queue_data),
     .valid_o(byte_valid),
     .ready_i(byte_ready),
     .data_o (byte_data),
-    .count_o(level_unused)
+    .count_o(front_unused)
   );
 
   assign lost    = rx_error || (rx_valid && !rx_ready);

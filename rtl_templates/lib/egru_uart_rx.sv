@@ -24,17 +24,16 @@ module egru_uart_rx #(
   logic [TimerBits-1:0] timer_q, timer_d;
   logic [2:0]           bit_q, bit_d;
   logic [7:0]           data_q, data_d;
-  logic                 rx, sample, valid_d, error_d, valid_q, error_q;
+  logic                 rx, sample_q, valid_d, error_d, valid_q, error_q;  // sample_q: the timer is at 0
 
   assign rx      = rx_sync_q[1];
-  assign sample  = timer_q == '0;
   assign valid_o = valid_q;
   assign error_o = error_q;
   assign data_o  = data_q;
 
   always_comb begin
     state_d = state_q;
-    timer_d = sample ? FullBit : timer_q - 1'b1;
+    timer_d = sample_q ? FullBit : timer_q - 1'b1;
     bit_d   = bit_q;
     data_d  = data_q;
     valid_d = 1'b0;
@@ -45,16 +44,16 @@ module egru_uart_rx #(
         bit_d   = '0;
         if (!rx) state_d = StStart;
       end
-      StStart: if (sample) state_d = rx ? StIdle : StData;
+      StStart: if (sample_q) state_d = rx ? StIdle : StData;
       StData: begin
-        if (sample) begin
+        if (sample_q) begin
           data_d = {rx, data_q[7:1]};
           bit_d  = bit_q + 1'b1;
           if (bit_q == 3'd7) state_d = StStop;
         end
       end
       StStop: begin
-        if (sample) begin
+        if (sample_q) begin
           valid_d = rx;
           error_d = !rx;
           state_d = rx ? StIdle : StRelease;
@@ -70,6 +69,7 @@ module egru_uart_rx #(
       state_q   <= StIdle;
       rx_sync_q <= 2'b11;
       timer_q   <= '0;
+      sample_q  <= 1'b1;
       bit_q     <= '0;
       data_q    <= '0;
       valid_q   <= 1'b0;
@@ -78,6 +78,7 @@ module egru_uart_rx #(
       state_q   <= state_d;
       rx_sync_q <= {rx_sync_q[0], rx_i};
       timer_q   <= timer_d;
+      sample_q  <= timer_d == '0;
       bit_q     <= bit_d;
       data_q    <= data_d;
       valid_q   <= valid_d;

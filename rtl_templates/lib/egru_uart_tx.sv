@@ -19,26 +19,28 @@ module egru_uart_tx #(
   logic [TimerBits-1:0] timer_q;
   logic [3:0]           left_q;   // bits of the frame not yet over
   logic [8:0]           shift_q;  // what follows the bit on the line
-  logic                 tx_q, bit_over;
+  logic                 tx_q, bit_over_q;  // the timer is at 0; a register, because the taker of `ready_o` does much with it
 
-  assign bit_over = timer_q == '0;
-  assign ready_o  = (left_q == '0) || (left_q == 4'd1 && bit_over);
+  assign ready_o  = (left_q == '0) || (left_q == 4'd1 && bit_over_q);
   assign tx_o     = tx_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      timer_q <= '0;
-      left_q  <= '0;
-      shift_q <= '1;
-      tx_q    <= 1'b1;
+      timer_q    <= '0;
+      bit_over_q <= 1'b0;
+      left_q     <= '0;
+      shift_q    <= '1;
+      tx_q       <= 1'b1;
     end else if (valid_i && ready_o) begin
-      timer_q <= FullBit;
-      left_q  <= FrameBits;
-      shift_q <= {1'b1, data_i};
-      tx_q    <= 1'b0;
+      timer_q    <= FullBit;
+      bit_over_q <= 1'b0;
+      left_q     <= FrameBits;
+      shift_q    <= {1'b1, data_i};
+      tx_q       <= 1'b0;
     end else if (left_q != '0) begin
-      timer_q <= bit_over ? FullBit : timer_q - 1'b1;
-      if (bit_over) begin
+      timer_q    <= bit_over_q ? FullBit : timer_q - 1'b1;
+      bit_over_q <= timer_q == TimerBits'(1);
+      if (bit_over_q) begin
         left_q  <= left_q - 1'b1;
         tx_q    <= shift_q[0];
         shift_q <= {1'b1, shift_q[8:1]};

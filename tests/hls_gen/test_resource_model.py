@@ -41,10 +41,16 @@ def test_ram_blocks_are_those_of_the_synthesis(bits: int, depth: int, mended: bo
     assert ram_blocks(bits, depth, mended=mended) == blocks
 
 
-def test_a_whole_core_takes_what_the_synthesis_counts(tmp_path: Path) -> None:
-    # 7 rows a lane and 5 tokens: addresses that are products, not shifts.
-    model = random_model(RandomModelSpec(hidden=(28,), density=0.5, tokens=5, classes=40))
-    config = HardwareConfig(lanes=(4, 1), lanes_per_update_unit=2)
+@pytest.mark.parametrize(
+    ("hidden", "config"),
+    [
+        # 7 rows a lane and 5 tokens: addresses that are products, not shifts.
+        ((28,), HardwareConfig(lanes=(4, 1), lanes_per_update_unit=2)),
+        ((16, 16), HardwareConfig(engines="shared", lanes=(4, 1), entry_format="gate-group")),
+    ],
+)
+def test_a_whole_core_takes_what_the_synthesis_counts(hidden: tuple[int, ...], config: HardwareConfig, tmp_path: Path) -> None:
+    model = random_model(RandomModelSpec(hidden=hidden, density=0.5, tokens=5, classes=40))
     write(model, config, tmp_path / "core")
     sources = " ".join(f"rtl/{path.name}" for path in sorted((tmp_path / "core" / "rtl").glob("*.sv")))
     script = f"read_verilog -sv -DSYNTHESIS {sources}; synth_ecp5 -run begin:map_ffs -top egru_top; tee -q -o stat.json stat -json"
