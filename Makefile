@@ -14,7 +14,7 @@ STAMP := .venv/egru-fpga.stamp
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT)"
-	@echo "make bench-datapath  the datapath in clock cycles by RTL simulation, with MODEL=exported/model also of that one"
+	@echo "make bench-datapath  the datapath in clock cycles by RTL simulation, and its clock after place and route; MODEL=exported/model adds that one"
 	@echo "make test      lint, types and all tests"
 	@echo "make lint      ruff only"
 	@echo "make typecheck mypy only"
@@ -45,6 +45,7 @@ demo: host $(STAMP)
 bench-datapath: host $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.datapath $(if $(MODEL),--model $(MODEL))
+	$(BIN)/python -m benchmarks.datapath_build
 	$(BIN)/python -m benchmarks.datapath --report docs
 
 lint: $(STAMP)

@@ -40,7 +40,8 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
-    assert [line[0] for line in lines] == ["doctor", "train", "prune", "train", "export", "evaluate", "estimate", "generate", "simulate", "build"]
+    order = ["doctor", "train", "prune", "train", "export", "evaluate", "estimate", "generate", "simulate", "build"]
+    assert [line[0] for line in lines] == order
     for line in lines[:-1]:
         small = ["--config", "small.toml"] if line[0] in ("train", "prune") else []
         outcome = egru(*line, *small)
@@ -66,6 +67,34 @@ def test_the_table_is_what_the_demo_measured() -> None:
     demo = json.loads((ROOT / "benchmarks" / "results" / "demo.json").read_text())
     for row in measured_rows(demo):
         assert row in README
+
+
+def test_the_datapath_table_is_what_the_benchmark_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "datapath.json").read_text())
+    for row in datapath_rows(results):
+        assert row in README
+
+
+def datapath_rows(results: dict[str, Any]) -> list[str]:
+    """Return the rows of the README's second table for the result file of benchmarks.datapath."""
+    case = {found["name"]: found for found in results["cases"]}
+    occupancy = {name: f"{found['occupancy']:.3f}" for name, found in case.items()}
+    law = [found["law_ratio"] for name, found in case.items() if name.startswith("law-")]
+    wrong = max(abs(found["predicted_cycles_per_step"] / found["cycles_per_step"] - 1) for found in case.values())
+    rows = [
+        f"| share of lane-cycles with a useful MAC: 1024 units, 16 lanes | {occupancy['occupancy-1024-16']} |",
+        f"| 1024 units, 64 lanes | {occupancy['occupancy-1024-64']} |",
+        f"| 256 units, 16 lanes | {occupancy['occupancy-256-16']} |",
+        "| two dense layers of 16 units behind 8 dense inputs, half of the units firing: 4 + 4 lanes / 8 shared lanes "
+        f"| {occupancy['two-layers-16']} / {occupancy['two-layers-16-shared']} |",
+        f"| cycles over (dense cycles times both densities), {len(law)} points down to .05 times .05 | {min(law):.3f} to {max(law):.3f} |",
+        f"| cycle model against RTL, {len(case)} cases | within {100 * wrong:.2f} % |",
+    ]
+    for build in results["place_and_route"]:
+        seeds = f"median of {build['seeds']} placer seeds" if build["seeds"] > 1 else "one placer seed"
+        clock, tables = f"{build['fmax_mhz']:.1f} MHz", f"{build['lut4_per_lane']:.0f}"
+        rows.append(f"| ECP5-85F, {build['lanes']} lanes: clock ({seeds}), LUT4 of a lane | {clock}, {tables} |")
+    return rows
 
 
 def measured_rows(demo: dict[str, Any]) -> list[str]:

@@ -99,3 +99,10 @@ def test_an_unknown_method_and_an_absent_result_are_refused_by_name(tmp_path: Pa
     result = command("--table", "--out", tmp_path / "out.json")
     assert (result.exit_code, "does not exist; run the benchmark first" in " ".join(result.stderr.split())) == (2, True)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_documented_table_is_that_of_the_result_file() -> None:
+    root = Path(pruning.__file__).resolve().parent.parent
+    shown = command("--table", "--out", root / pruning.RESULT_FILE).stdout.strip()
+    assert shown.count("\n") == len(METHODS) + 1
+    assert shown in (root / "docs" / "pruning.md").read_text()
