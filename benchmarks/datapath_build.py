@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.datapath import RESULT_FILE, read_results, write_results
+from benchmarks.datapath import RESULT_FILE, Results, read_results, write_results
 from benchmarks.datapath_model import ControlledSpec, controlled_model
 from egru.output import print_json, progress_console
 from egru.place_and_route import YOSYS, build
@@ -106,10 +106,9 @@ def run(
         for count in lanes or CONFIGURATIONS:
             if count not in CONFIGURATIONS:
                 raise UserError(f"--lanes {count}", f"is none of {', '.join(map(str, CONFIGURATIONS))}", "choose one of them")
-            results = read_results(out)
-            if results is None:
-                raise UserError(f"result file {out}", "does not exist", "run python -m benchmarks.datapath first")
+            _require_results(out)
             found = measure(count, tuple(range(1, seeds + 1)), work)
+            results = _require_results(out)  # read late: the other benchmark may have written meanwhile
             rows = sorted([*(row for row in results.place_and_route if row["lanes"] != count), found], key=lambda row: int(row["lanes"]))
             write_results(results.model_copy(update={"place_and_route": rows}), out)
             words = f"{count} lanes: {found['fmax_mhz']:.1f} MHz, {found['lut4_per_lane']} LUT4 a lane"
@@ -119,6 +118,13 @@ def run(
     except UserError as error:
         progress_console.print(f"error: {error}", soft_wrap=True, markup=False)
         raise typer.Exit(2) from None
+
+
+def _require_results(path: Path) -> Results:
+    results = read_results(path)
+    if results is None:
+        raise UserError(f"result file {path}", "does not exist", "run python -m benchmarks.datapath first")
+    return results
 
 
 if __name__ == "__main__":
