@@ -10,7 +10,7 @@ from rich.table import Table
 from egru.output import print_json
 
 #: `sim.drivers.Pace`, which is not imported here because it pulls in cocotb.
-PaceName = Literal["full", "light", "heavy", "bursts"]
+PaceName = Literal["full", "light", "heavy", "bursts", "rare"]
 
 
 def simulate(
