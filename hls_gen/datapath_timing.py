@@ -327,9 +327,9 @@ class Block:
             self.call(free)
             return None
         last = self.lanes.items[-1] if self.lanes.items else None
-        if request.since.time >= cycle:
+        if last is None or request.since.time >= cycle:
             sent = Moment(cycle, Term.LATENCY, self.name, request.since)
-        elif last and last.time == cycle - 1:
+        elif last.time == cycle - 1:
             sent = Moment(cycle, Term.BUS, self.name, last)
         else:
             sent = Moment(cycle, Term.LATENCY, self.name, self.lanes.stall_cause(cycle))
