@@ -7,20 +7,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from egru.commands.generate import parse_lanes
+from egru.commands import hardware_options as options
 from egru.output import print_json, progress_console
 
 
 def estimate(
     model: Annotated[Path, typer.Argument(help="Folder that `egru export` wrote.")],
-    config: Annotated[Path | None, typer.Option(help="TOML file; its table [hardware] is read.")] = None,
-    lanes: Annotated[str | None, typer.Option(help="Of every block, or per layer and decoder as in 8,16,4; 16 if not given.")] = None,
-    queue_depth: Annotated[int | None, typer.Option(help="Places in front of each lane; 16 if not given.")] = None,
-    lanes_per_update_unit: Annotated[int | None, typer.Option(help="Most lanes that share an update unit; 4 if not given.")] = None,
-    stream_depth: Annotated[int | None, typer.Option(help="Events that wait between two layers; 8 if not given.")] = None,
-    engines: Annotated[str | None, typer.Option(help="per-layer (if not given) or shared, as for egru generate.")] = None,
-    packing: Annotated[str | None, typer.Option(help="load (if not given) or interleaved.")] = None,
-    entry_format: Annotated[str | None, typer.Option(help="single (if not given) or gate-group.")] = None,
+    config: options.ConfigFile = None,
+    lanes: options.Lanes = None,
+    queue_depth: options.QueueDepth = None,
+    lanes_per_update_unit: options.LanesPerUpdateUnit = None,
+    stream_depth: options.StreamDepth = None,
+    engines: options.Engines = None,
+    packing: options.Packing = None,
+    entry_format: options.EntryFormat = None,
     steps: Annotated[int, typer.Option(help="Time steps in all.", min=1)] = 50,
     sequences: Annotated[int, typer.Option(help="Sequences that the steps are dealt over.", min=1)] = 1,
     data: Annotated[str | None, typer.Option(help="Text whose held-out part is shown; the embedded one if the model knows it.")] = None,
@@ -32,23 +32,27 @@ def estimate(
     """Predict cycles, time, block RAMs and multipliers of an exported model, and what limits its speed."""
     from egru.artifacts import choose_tokens, deal_sequences
     from egru.estimation import estimate as run
-    from egru.flow_config import load_flow_config
     from hls_gen.board import load_board
-    from hls_gen.hardware_config import HardwareConfig
     from sw_model.errors import UserError
     from sw_model.quantized_model import QuantizedModel
 
     if clock_mhz is not None and clock_mhz <= 0:
         raise UserError(f"--clock-mhz {clock_mhz:g}", "is not positive", "give e.g. 50")
-    overrides: dict[str, Any] = {"queue_depth": queue_depth, "lanes_per_update_unit": lanes_per_update_unit, "stream_depth": stream_depth}
-    overrides |= {"engines": engines, "packing": packing, "entry_format": entry_format}
-    overrides |= {"lanes": None if lanes is None else parse_lanes(lanes)}
-    settings = load_flow_config(config, {f"hardware.{name}": value for name, value in overrides.items()})
+    hardware = options.chosen_hardware(
+        config,
+        lanes=lanes,
+        queue_depth=queue_depth,
+        lanes_per_update_unit=lanes_per_update_unit,
+        stream_depth=stream_depth,
+        engines=engines,
+        packing=packing,
+        entry_format=entry_format,
+    )
     loaded_board = None if board is None else load_board(board)
     loaded = QuantizedModel.load(model)
     tokens, stimulus, remark = choose_tokens(loaded, steps, seed, data)
     dealt = deal_sequences(tokens, steps, sequences)
-    report = run(loaded, settings.hardware or HardwareConfig(), dealt, board=loaded_board, clock_mhz=clock_mhz) | {"stimulus": stimulus}
+    report = run(loaded, hardware, dealt, board=loaded_board, clock_mhz=clock_mhz) | {"stimulus": stimulus}
     if remark:
         progress_console.print(remark, soft_wrap=True)
     if json:

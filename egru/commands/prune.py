@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from egru.commands.generate import parse_lanes
+from egru.commands.hardware_options import parse_lanes
 from egru.output import print_json
 from sw_model.errors import UserError
 
