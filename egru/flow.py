@@ -48,6 +48,7 @@ from sw_model.errors import UserError
 from sw_model.evaluate import deal
 from sw_model.export import export_checkpoint
 from sw_model.output_folder import require_free
+from sw_model.pruning import require_fit
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.train import evaluate_checkpoint, run_phase
@@ -207,6 +208,8 @@ def _check(config: FlowConfig, folder: DemoFolder, *, force: bool, resume: bool,
     deal_sequences(dataset.test, config.simulation.steps, config.simulation.sequences)
     hardware = config.hardware or DEMO_HARDWARE
     symbols = len(dataset.vocabulary)
+    if config.prune.pruning is not None:
+        require_fit(config.prune.pruning, config.dense.network.hidden_sizes, symbols)
     # Lanes are judged by the shape alone, so a stand-in of the same shape tells what the trained model would.
     plan(random_model(RandomModelSpec(hidden=config.dense.network.hidden_sizes, tokens=symbols, classes=symbols)), hardware)
     return _Inputs(config, hardware, board, dataset)

@@ -108,6 +108,15 @@ def test_a_second_demo_refuses_the_folder_and_a_resumed_one_keeps_the_training(
     assert {"build", "build_synthesis", "build_place_and_route", "build_bitstream"} <= set(resumed["seconds"])
 
 
+def test_pruning_that_does_not_fit_the_network_is_refused_before_anything_is_trained(tiny: Tiny, tmp_path: Path) -> None:
+    config = tmp_path / "my.toml"
+    config.write_text(tiny.config.read_text().replace("sparsity = 0.7,", 'sparsity = 0.7, method = "column-balanced", lanes = 7,'))
+    done = egru("demo", "--config", config, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert "lanes=7 of layer 0 exceeds its 6 rows; use 1 to 6" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_forced_demo_replaces_its_own_files_only(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "model").mkdir()
