@@ -10,12 +10,10 @@ reference, so a figure of a core that computes something else is never written.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -23,14 +21,16 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.datapath_model import ControlledSpec, DenseInputSpec, controlled_model, dense_input_model
+from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results, write_text
 from egru.artifacts import load_matching_text, text_info
 from egru.output import print_json, progress_bar, progress_console, words_to_stderr
 from egru.tools import require_tools
 from hls_gen.cycle_model import predict, record_activity
 from hls_gen.hardware_config import HardwareConfig
+from hls_gen.manifest import hash_files
 from hls_gen.rtl_backend import write
 from sim.equivalence import check_equivalence
-from sim.runner import PACKAGE_ROOT, BenchError
+from sim.runner import PACKAGE_ROOT
 from sw_model.datasets import EMBEDDED
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel
@@ -277,16 +277,6 @@ def with_law_ratios(cases: Sequence[CaseResult]) -> list[CaseResult]:
     return [case.model_copy(update={"law_ratio": _law_ratio(case, dense)}) for case in cases]
 
 
-def read_results(path: Path) -> Results | None:
-    """Return the results in ``path``, None when there are none."""
-    return Results.model_validate_json(path.read_text()) if path.is_file() else None
-
-
-def write_results(results: Results, path: Path) -> None:
-    """Write ``results`` aside and move them into place."""
-    _write_text(path, results.model_dump_json(indent=1) + "\n")
-
-
 def run(
     only: Annotated[list[str] | None, typer.Option(help="Case to run, or a pattern such as 'law-*'; may be repeated.")] = None,
     model: Annotated[Path | None, typer.Option(help="Folder of an exported model: the trained case.")] = None,
@@ -298,19 +288,13 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Only write the table and plot of the result file into this folder.")] = None,
 ) -> None:
     """Measure the datapath in clock cycles, or report what was measured."""
-    try:
+    with errors_to_exit_codes():
         if report is not None:
             _report(out, report)
             return
         results = _run(only or ["*"], model, data, lanes, out, work)
-    except UserError as error:
-        progress_console.print(f"error: {error}", soft_wrap=True, markup=False)
-        raise typer.Exit(2) from None
-    except BenchError as error:
-        progress_console.print(f"error: {error}", soft_wrap=True, markup=False)
-        raise typer.Exit(1) from None
-    if as_json:
-        print_json(results.model_dump(mode="json"))
+        if as_json:
+            print_json(results.model_dump(mode="json"))
 
 
 def _run(only: Sequence[str], artifact: Path | None, data: str | None, lanes: int, out: Path, work: Path) -> Results:
@@ -352,7 +336,7 @@ def _measured(cases: Sequence[Case], work: Path) -> Iterator[tuple[Case, CaseRes
 
 def _kept(out: Path, names: set[str]) -> Results:
     """Return what of an earlier result file still holds."""
-    generator, old = _generator_hash(), read_results(out)
+    generator, old = _generator_hash(), read_results(out, Results)
     if old is None:
         return Results(generator=generator, cases=[], skipped={})
     if old.generator != generator and old.cases:
@@ -364,12 +348,9 @@ def _kept(out: Path, names: set[str]) -> Results:
 def _report(results: Path, folder: Path) -> None:
     from benchmarks.datapath_report import plot, table
 
-    found = read_results(results)
-    if found is None:
-        raise UserError(f"result file {results}", "does not exist", "run the benchmark first")
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_text(folder / "datapath_results.svg", plot(found))
-    _write_text(folder / "datapath_results.md", table(found, "datapath_results.svg"))
+    found = require_results(results, Results)
+    write_text(folder / "datapath_results.svg", plot(found))
+    write_text(folder / "datapath_results.md", table(found, "datapath_results.svg"))
 
 
 def _controlled(
@@ -393,7 +374,7 @@ def _simulate(generated: Path, content: str, tokens: Sequence[int], work: Path) 
     found = check_equivalence(generated, [tokens], run_dir=work / "run" / generated.name)
     blocks = [BlockRun(name=block.name, lanes=block.lanes, counters=block.counters) for block in found.blocks]
     finished = Run(steps=found.steps, cycles=found.cycles, values=found.values, mismatches=found.mismatches, blocks=blocks)
-    _write_text(cached, finished.model_dump_json())
+    write_text(cached, finished.model_dump_json())
     return finished
 
 
@@ -423,25 +404,12 @@ def _predicted_cycles(model: QuantizedModel, config: HardwareConfig, case: Case)
 
 
 def _content_hash(generated: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted([*(generated / "rtl").iterdir(), *(generated / "mem").iterdir()]):
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return hash_files(generated, [*(generated / "rtl").iterdir(), *(generated / "mem").iterdir()])
 
 
 def _generator_hash() -> str:
-    digest = hashlib.sha256()
-    for path in sorted([*(PACKAGE_ROOT / "hls_gen").rglob("*.py"), *(PACKAGE_ROOT / "rtl_templates").rglob("*.sv*")]):
-        digest.update(path.relative_to(PACKAGE_ROOT).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)  # temporary files are private
-    os.replace(file.name, path)
+    sources = [*(PACKAGE_ROOT / "hls_gen").rglob("*.py"), *(PACKAGE_ROOT / "rtl_templates").rglob("*.sv*")]
+    return hash_files(PACKAGE_ROOT, sources)[:16]
 
 
 if __name__ == "__main__":

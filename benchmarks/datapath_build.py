@@ -9,30 +9,31 @@ included), three placer seeds each. The results join those of `benchmarks.datapa
 
 import json
 import subprocess
-from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.datapath import RESULT_FILE, Results, read_results, write_results
+from benchmarks.datapath import RESULT_FILE, Results
 from benchmarks.datapath_model import ControlledSpec, controlled_model
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from egru.output import print_json, progress_console
-from egru.place_and_route import YOSYS, build
+from egru.place_and_route import build
 from egru.tools import require_script
-from hls_gen.board import load_board
+from hls_gen.board import Toolchain, load_board
+from hls_gen.board_flow import SYNTHESISED, YOSYS, read_command, synthesis_command
 from hls_gen.hardware_config import HardwareConfig, plan
 from hls_gen.rtl_backend import TOP_MODULE, write
 from sw_model.errors import UserError
 
 BOARD = "ulx3s_85f"
+FIRST = "run python -m benchmarks.datapath first"
 SPEC = ControlledSpec(units=256, weight_density=0.1, event_density=0.1, steps=32)
 # lanes: lanes of an update unit, and the clock that is asked for
 CONFIGURATIONS = {16: (4, 120.0), 64: (16, 100.0)}
 LANE_MODULES = ("egru_lane", "egru_row_reader")
-# Tables as nextpnr counts them: a carry cell takes two, a 16x4 distributed RAM four.
-TABLES = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
+TABLES = SYNTHESISED[Toolchain.ECP5].lut
 
 
 def measure(lanes: int, seeds: tuple[int, ...], work: Path) -> dict[str, Any]:
@@ -51,9 +52,9 @@ def measure(lanes: int, seeds: tuple[int, ...], work: Path) -> dict[str, Any]:
         "fmax_mhz": found.fmax_mhz,
         "fmax_mhz_per_seed": found.fmax_mhz_per_seed,
         "seeds": len(seeds),
-        "lut4": found.lut4,
+        "lut4": found.lut,
         "lut4_per_lane": lane_tables(generated),
-        "core_lut4_per_lane": round(found.lut4 / lanes, 1),
+        "core_lut4_per_lane": round(found.lut / lanes, 1),
         "ff": found.ff,
         "bram": found.bram,
         "dsp": found.dsp,
@@ -65,22 +66,20 @@ def measure(lanes: int, seeds: tuple[int, ...], work: Path) -> dict[str, Any]:
 def lane_tables(generated: Path) -> float:
     """Return the tables of a lane of the first engine, in the mean of its lanes, by a synthesis that keeps the hierarchy."""
     engine = json.loads((generated / "hardware.json").read_text())["blocks"][0]
-    sources = " ".join(f"rtl/{path.name}" for path in sorted((generated / "rtl").glob("*.sv")))
+    sources = [f"rtl/{path.name}" for path in sorted((generated / "rtl").glob("*.sv"))]
     with TemporaryDirectory(dir=generated) as folder:
         script, netlist = Path(folder) / "lane.ys", Path(folder) / "lane.json"
-        script.write_text(
-            f"read_verilog -sv -DSYNTHESIS {sources}\n"
-            f"synth_ecp5 -abc9 -nowidelut -noflatten -top {TOP_MODULE} -json {netlist.relative_to(generated)}\n"
-        )
+        synthesis = synthesis_command(load_board(BOARD), TOP_MODULE, str(netlist.relative_to(generated)), "-noflatten")
+        script.write_text(f"{read_command(sources)}\n{synthesis}\n")
         subprocess.run([require_script(YOSYS), "-q", "-s", str(script.relative_to(generated))], cwd=generated, check=True)
         modules = json.loads(netlist.read_text())["modules"]
     engine_cells = modules[f"egru_{engine['name']}"]["cells"].values()
     lanes = [cell["type"] for cell in engine_cells if any(f"\\{name}" in cell["type"] or cell["type"] == name for name in LANE_MODULES)]
-    tables: Counter[str] = Counter()
+    tables: dict[str, float] = {}
     return round(sum(_tables(modules, name, tables) for name in lanes) / int(engine["lanes"]), 1)
 
 
-def _tables(modules: dict[str, Any], name: str, known: Counter[str]) -> int:
+def _tables(modules: dict[str, Any], name: str, known: dict[str, float]) -> float:
     """Return the tables of module ``name`` with everything in it."""
     if name not in known:
         cells = modules[name]["cells"].values()
@@ -102,29 +101,19 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures to stdout as well.")] = False,
 ) -> None:
     """Place and route the benchmark's layer and write what came out into the result file."""
-    try:
+    with errors_to_exit_codes():
         for count in lanes or CONFIGURATIONS:
             if count not in CONFIGURATIONS:
                 raise UserError(f"--lanes {count}", f"is none of {', '.join(map(str, CONFIGURATIONS))}", "choose one of them")
-            _require_results(out)
+            require_results(out, Results, FIRST)
             found = measure(count, tuple(range(1, seeds + 1)), work)
-            results = _require_results(out)  # read late: the other benchmark may have written meanwhile
+            results = require_results(out, Results, FIRST)  # read late: the other benchmark may have written meanwhile
             rows = sorted([*(row for row in results.place_and_route if row["lanes"] != count), found], key=lambda row: int(row["lanes"]))
             write_results(results.model_copy(update={"place_and_route": rows}), out)
             words = f"{count} lanes: {found['fmax_mhz']:.1f} MHz, {found['lut4_per_lane']} LUT4 a lane"
             progress_console.print(words, soft_wrap=True, highlight=False)
             if as_json:
                 print_json(found)
-    except UserError as error:
-        progress_console.print(f"error: {error}", soft_wrap=True, markup=False)
-        raise typer.Exit(2) from None
-
-
-def _require_results(path: Path) -> Results:
-    results = read_results(path)
-    if results is None:
-        raise UserError(f"result file {path}", "does not exist", "run python -m benchmarks.datapath first")
-    return results
 
 
 if __name__ == "__main__":

@@ -17,17 +17,18 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results, write_text
 from egru.artifacts import deal_sequences
-from egru.measure import layer_weight_densities, measure_model
+from egru.measure import measure_model
 from egru.output import progress_bar, progress_console, words_to_stderr
 from egru.tools import require_tools
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.rtl_backend import write
 from sim.equivalence import check_equivalence
-from sim.runner import BenchError
 from sw_model.datasets import TextDataset, load_text
 from sw_model.errors import UserError
 from sw_model.export import export_checkpoint
+from sw_model.macs import layer_weight_densities
 from sw_model.pruning import Method, PruningStructure
 from sw_model.quantized_model import QuantizedModel
 from sw_model.train import evaluate_checkpoint, run_phase
@@ -214,7 +215,7 @@ def train(method: Method, task: Task, dataset: TextDataset, work: Path, *, progr
         macs_per_step={"dense": macs.dense, "weight_sparse": macs.weight_sparse, "event_sparse": macs.event_sparse},
         train_seconds=metrics[1]["seconds"] + metrics[2]["seconds"],
     )
-    _write_text(file, trained.model_dump_json(indent=1))
+    write_text(file, trained.model_dump_json(indent=1))
     return trained, folders[2]
 
 
@@ -279,17 +280,11 @@ def run(
 ) -> None:
     """Measure every pruning method, in bits per character and in clock cycles."""
     out = out or (work / "quick.json" if quick else RESULT_FILE)
-    try:
+    with errors_to_exit_codes():
         if as_table:
-            print(table(_read_results(out)))
+            print(table(require_results(out, Results)))
             return
         _measure(_chosen(only), QUICK if quick else FULL, out, work, simulated=not (train_only or only))
-    except UserError as error:
-        progress_console.print(f"error: {error}", soft_wrap=True, markup=False)
-        raise typer.Exit(2) from None
-    except BenchError as error:
-        progress_console.print(f"error: {error}", soft_wrap=True, markup=False)
-        raise typer.Exit(1) from None
 
 
 def _chosen(only: list[str] | None) -> tuple[Method, ...]:
@@ -328,27 +323,13 @@ def _measure(methods: Sequence[Method], task: Task, out: Path, work: Path, *, si
         dense_float_bits=evaluate_checkpoint(dense, dataset).bits_per_symbol,
         cases=cases,
     )
-    _write_text(out, results.model_dump_json(indent=1) + "\n")
-
-
-def _read_results(path: Path) -> Results:
-    if not path.is_file():
-        raise UserError(f"result file {path}", "does not exist", "run the benchmark first")
-    return Results.model_validate_json(path.read_text())
+    write_results(results, out)
 
 
 def _place(work: Path, name: str, dataset: TextDataset, config: Sequence[TrainConfig]) -> Path:
     """Name a checkpoint by all that it was trained with."""
     content = [dataset.name, len(dataset.train), *(phase.model_dump(mode="json") for phase in config)]
     return work / f"{name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write aside and move into place: a file that is there is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.partial")
-    part.write_text(text)
-    part.replace(path)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from hls_gen.manifest import MANIFEST_FILE as GENERATED_MANIFEST
+from hls_gen.manifest import differences
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, TOP_MODULE
+from hls_gen.testbench import SEQUENCES, STEPS, Stimulus, random_stimulus
 from sw_model.datasets import EMBEDDED, TextDataset, Unit, load_text
 from sw_model.errors import UserError
 from sw_model.quantized_model import MANIFEST_FILE, QuantizedModel
@@ -120,6 +123,17 @@ def deal_sequences(tokens: np.ndarray, steps: int, sequences: int) -> list[list[
     return [list(map(int, part)) for part in np.array_split(tokens[:steps], sequences)]
 
 
+def choose_stimulus(model: QuantizedModel) -> Stimulus:
+    """Find what the testbench of a generated folder shows: held-out text if the model knows the embedded one, else random tokens."""
+    try:
+        tokens, title, _ = choose_tokens(model, STEPS, 1, None)
+    except UserError:
+        # Another Python comes with another text: the model is sound, only its words are not here.
+        return random_stimulus(model)
+    sequences = deal_sequences(tokens, min(STEPS, len(tokens)), SEQUENCES)
+    return Stimulus(tuple(map(tuple, sequences)), title)
+
+
 @dataclass(frozen=True)
 class GeneratedFolder:
     """A folder that `egru generate` wrote.
@@ -155,3 +169,19 @@ def read_generated(folder: Path) -> GeneratedFolder:
     if model_hash != model.content_hash():
         raise UserError(f"file {folder / HARDWARE_FILE}", f"belongs to another model than {folder / MODEL_FOLDER}", remedy)
     return GeneratedFolder(folder, model, lanes)
+
+
+def changes_remark(folder: Path) -> str:
+    """Return what a user should know of changes in a generated folder, who may well have made them.
+
+    Returns:
+        One line; empty without changes, or where no manifest says how the folder was generated.
+
+    Raises:
+        UserError: When the manifest is damaged.
+    """
+    changes = differences(folder) if (folder / GENERATED_MANIFEST).is_file() else []
+    if not changes:
+        return ""
+    others = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return f"{folder} is not as it was generated: {changes[0]}{others}; egru verify shows all"

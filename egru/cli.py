@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from egru import __version__
+from egru.commands.boards import boards
 from egru.commands.build import build
 from egru.commands.demo import demo
 from egru.commands.doctor import doctor
@@ -16,8 +17,11 @@ from egru.commands.evaluate import evaluate
 from egru.commands.export import export
 from egru.commands.generate import generate
 from egru.commands.prune import prune
+from egru.commands.run import run
 from egru.commands.simulate import simulate
+from egru.commands.swap import swap
 from egru.commands.train import train
+from egru.commands.verify import verify
 from egru.output import CheckFailedError
 from sw_model.errors import UserError
 
@@ -32,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
-for command in (demo, train, prune, export, evaluate, estimate, generate, simulate, build, doctor):
+for command in (demo, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, build, swap, run, doctor):
     app.command()(command)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from hls_gen.board import Board
 from hls_gen.cycle_model import CyclePrediction, predict, record_activity
-from hls_gen.hardware_config import HardwareConfig, plan
-from hls_gen.resource_model import ResourceEstimate, check_budget, estimate_resources
+from hls_gen.device import Resource
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.resource_model import ResourceEstimate, check_budget, estimate_on_board, estimate_resources
+from hls_gen.sparse_encoding import pack
 from sw_model.quantized_model import QuantizedModel
 
 
@@ -19,13 +21,13 @@ def estimate(
     board: Board | None = None,
     clock_mhz: float | None = None,
 ) -> dict[str, Any]:
-    """Predict cycles, block RAMs and multipliers of ``model``.
+    """Predict cycles and resources of ``model``.
 
     Args:
         model: The model.
         config: The hardware.
         sequences: Tokens that it is shown.
-        board: Its budget is checked first, and its clock is taken where none is given.
+        board: Its budget is checked first, and its clock is taken where none is given; without a board the resources are those of an ECP5.
         clock_mhz: Clock of the core.
 
     Returns:
@@ -34,18 +36,18 @@ def estimate(
     Raises:
         UserError: When the configuration cannot work for this model, or the board cannot hold it.
     """
-    hardware = plan(model, config)
-    resources = estimate_resources(model, hardware)
+    packed = pack(model, config)
+    resources = estimate_resources(model, packed) if board is None else estimate_on_board(model, packed, board)
     if board is not None:
         check_budget(resources, board)
         clock_mhz = board.clock.core_mhz if clock_mhz is None else clock_mhz
-    cycles = predict(model, hardware, record_activity(model, sequences))
+    cycles = predict(model, packed, record_activity(model, sequences))
     return {
         "config": config.model_dump(mode="json"),
         "steps": cycles.steps,
         **_cycles(cycles, clock_mhz),
         **_resources(resources),
-        "board": None if board is None else {"name": board.name, "bram": board.budget.bram, "dsp": board.budget.dsp},
+        "board": None if board is None else {"name": board.name, **_budget(board)},
     }
 
 
@@ -71,4 +73,9 @@ def _cycles(found: CyclePrediction, clock_mhz: float | None) -> dict[str, Any]:
 
 
 def _resources(found: ResourceEstimate) -> dict[str, Any]:
-    return {"bram": found.bram, "dsp": found.dsp, "memories": [asdict(use) for use in found.memories]}
+    amounts = {resource.value: found.of(resource) for resource in Resource}
+    return {"family": found.family.value, **amounts, "memories": [asdict(use) for use in found.memories]}
+
+
+def _budget(board: Board) -> dict[str, int]:
+    return {resource.value: getattr(board.budget, resource.value) for resource in Resource}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from egru import __version__
-from egru.artifacts import deal_sequences
+from egru.artifacts import choose_stimulus, deal_sequences
 from egru.flow_config import DEMO_HARDWARE, BuildConfig, FlowConfig
 from egru.measure import ModelMeasurement, measure_model
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
@@ -38,9 +38,9 @@ from egru.summary import (
     quality_summary,
 )
 from egru.tools import require_tools
-from hls_gen import rtl_backend
 from hls_gen.board import Board, load_board, render_top
 from hls_gen.hardware_config import HardwareConfig, plan
+from hls_gen.project import write_project
 from sw_model import checkpoint, ngram
 from sw_model.datasets import TextDataset, load_text
 from sw_model.equivalence import Comparison, compare_with_reference
@@ -166,7 +166,10 @@ def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool
         said.append(f"model {model.content_hash()[:12]}")
     compared = _compare(inputs, folder, model, stages)
     with stages.stage("generate") as said:
-        generated = rtl_backend.write(model, inputs.hardware, folder.rtl, force=resume)
+        board, clock, stimulus = inputs.board, config.build.clock_mhz, choose_stimulus(model)
+        generated = write_project(
+            model, inputs.hardware, folder.rtl, board=board, clock_mhz=clock, stimulus=stimulus, force=resume
+        ).generated
         said.append(f"{generated.plan.lanes} lanes, {sum(image.bits * len(image.words) for image in generated.memories) / 1024:.0f} kbit")
     simulated, built, measured, figures = _prove_build_measure(inputs, folder, model, stages, force=resume)
 
@@ -302,7 +305,7 @@ def _prove_build_measure(
 def _build(settings: BuildConfig, board: Board, folder: DemoFolder, stages: Stages, *, force: bool) -> BuildResult:
     with stages.stage("build") as said:
         built = build(folder.rtl, board, folder.build, seeds=settings.seeds, clock_mhz=settings.clock_mhz, jobs=settings.jobs, force=force)
-        said.append(f"{built.lut4:,} LUT4, {built.bram} block RAMs, {built.dsp} DSPs, {built.fmax_mhz:.1f} MHz")
+        said.append(f"{built.lut:,} LUT, {built.bram} block RAMs, {built.dsp} DSPs, {built.fmax_mhz:.1f} MHz")
     stages.seconds |= {f"build_{name}": seconds for name, seconds in built.seconds.items()}
     return built
 

@@ -36,15 +36,6 @@ def measure_model(model: QuantizedModel, tokens: np.ndarray, streams: int = 16) 
     return ModelMeasurement(evaluate_model(model, tokens, streams), count_macs(model, events))
 
 
-def layer_weight_densities(model: QuantizedModel) -> list[float]:
-    """Return the share of non-zero weights among W (layers after the first) and R, per layer."""
-    counts = [
-        (np.count_nonzero(x.input_weight) + np.count_nonzero(x.recurrent_weight), x.input_weight.size + x.recurrent_weight.size)
-        for x in model.layers
-    ]
-    return [nonzero / size for nonzero, size in counts]
-
-
 def parameter_count(model: QuantizedModel) -> int:
     """Return the number of trained values, zero weights included."""
     tensors = [model.input_projection.embedding, model.input_projection.weight, model.decoder.weight, model.decoder.bias]

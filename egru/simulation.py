@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from egru.artifacts import choose_tokens, deal_sequences, read_generated
+from egru.artifacts import changes_remark, choose_tokens, deal_sequences, read_generated
 from egru.flow_config import SimulationConfig
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
 from egru.tools import require_tools
@@ -39,8 +39,8 @@ def run_simulation(
     sequences = deal_sequences(tokens, settings.steps, settings.sequences)
     require_free(out, force=force)
     require_tools()
-    if remark:
-        progress_console.print(remark, soft_wrap=True)
+    for words in filter(None, (remark, changes_remark(folder.folder))):
+        progress_console.print(words, soft_wrap=True, markup=False)
     try:
         with working(f"simulating {settings.steps} steps"), words_to_stderr():
             result = check_equivalence(

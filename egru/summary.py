@@ -6,11 +6,11 @@ from pydantic import Field
 from rich.table import Table
 
 from egru.config import StrictModel
-from egru.measure import METRICS, ModelMeasurement, layer_weight_densities, parameter_count, quality
+from egru.measure import METRICS, ModelMeasurement, parameter_count, quality
 from egru.place_and_route import BuildResult
 from sim.equivalence import EquivalenceResult
 from sw_model.datasets import Unit
-from sw_model.macs import Macs, weight_density
+from sw_model.macs import Macs, layer_weight_densities, weight_density
 from sw_model.quantized_model import QuantizedModel
 
 
@@ -125,7 +125,7 @@ class BuildSummary(StrictModel):
     """What place and route made; see `egru.place_and_route.BuildResult`."""
 
     board: str
-    lut4: int
+    lut: int
     ff: int
     bram: int
     dsp: int
@@ -233,7 +233,7 @@ def _hardware_rows(summary: Summary) -> list[tuple[str, str]]:
     if build is not None:
         timing = "met" if build.timing_met else "MISSED"
         rows += [
-            (f"{build.board}: LUT4, FF, block RAM, DSP", f"{build.lut4:,}   {build.ff:,}   {build.bram}   {build.dsp}"),
+            (f"{build.board}: LUT, FF, block RAM, DSP", f"{build.lut:,}   {build.ff:,}   {build.bram}   {build.dsp}"),
             ("clock after routing", f"{build.fmax_mhz:.1f} MHz (target {build.target_mhz:g} MHz {timing})"),
             ("bitstream", f"{build.bitstream} ({build.bitstream_bytes:,} bytes)"),
         ]

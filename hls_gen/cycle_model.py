@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hls_gen.datapath_timing import Decoder, Engine, EngineStep, Lanes, Moment, Stream, Term, TokenStream, simulate
-from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
+from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan
 from hls_gen.rtl_backend import lane_memories
-from hls_gen.sparse_encoding import GATES, LaneColumns, decoder_columns, engine_columns
+from hls_gen.sparse_encoding import GATES, LaneColumns, PackedModel, pack
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import BatchedReference
 
@@ -126,19 +126,19 @@ def record_activity(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -
     return Activity(fired, last)
 
 
-def predict(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan, activity: Activity) -> CyclePrediction:
+def predict(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan | PackedModel, activity: Activity) -> CyclePrediction:
     """Predict the clock cycles of ``model``.
 
     Args:
         model: The model.
-        hardware: Its configuration, or the plan where that is made already.
+        hardware: Its configuration, or what has been made of it already.
         activity: Who fires, see `record_activity`.
 
     Raises:
         UserError: When the configuration cannot work for this model.
     """
-    hardware = plan(model, hardware) if isinstance(hardware, HardwareConfig) else hardware
-    columns = [*(engine_columns(model, hardware, engine) for engine in hardware.engines), decoder_columns(model, hardware)]
+    packed = pack(model, hardware)
+    hardware, columns = packed.plan, packed.columns
     lanes = [
         Lanes(block.name, operation_counts(block, found, hardware.config), hardware.config.queue_depth)
         for block, found in zip(hardware.blocks, columns, strict=True)
@@ -149,7 +149,17 @@ def predict(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan, acti
         output = Stream(hardware.config.stream_depth)
         row_ends = [part.first_row + part.packing.rows for part in block.parts]
         steps = list(_engine_steps(block, activity))
-        engines.append(Engine(block.name, mine, source, output, units=block.update_units, row_ends=row_ends, steps=steps))
+        engine = Engine(
+            block.name,
+            mine,
+            source,
+            output,
+            units=block.update_units,
+            event_queue_depth=hardware.config.event_queue_depth,
+            row_ends=row_ends,
+            steps=steps,
+        )
+        engines.append(engine)
         source = output
     decoder = Decoder(lanes[-1], source, hardware.decoder.rows, model.classes)
     simulate(engines, decoder, activity.steps)

@@ -10,6 +10,7 @@ The latencies below are those of the modules in rtl_templates; they stand nowher
 """
 
 import heapq
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ ROW_CYCLES = 4
 # egru_update_unit: from the take of a row to its last stage (stage 0 is one cycle after the take); the event can leave the unit's queue one
 # cycle later.
 UPDATE_STAGES = 15
-# egru_update_unit: neurons under way and events waiting beyond which no row is taken: QueueDepth - Reserve.
-UNIT_PLACES = 28
+# egru_update_unit: places of its queue beyond those in use that a row needs to be taken: Reserve.
+UNIT_RESERVE = 4
 # egru_update_unit: from a change of the places in use to the turns (valid_0_q or silent_q or pop_q, reserved_q, place_free_q).
 PLACE_TO_TURN = 3
 # egru_update_unit: likewise to empty_o.
@@ -256,7 +257,7 @@ class Lanes:
         return Moment(time, Term.LANES, self._name, arrived)
 
 
-class Block:
+class Block(ABC):
     """An egru_step_sequencer with its lanes; what follows the lanes is for the subclasses."""
 
     def __init__(self, name: str, lanes: Lanes, source: Stream, ready: int) -> None:
@@ -352,9 +353,9 @@ class Block:
     def _input_column(self, index: int) -> int:
         return index
 
+    @abstractmethod
     def _update(self, cycle: int, own_sent: Moment | None) -> None:
         """Go on with what follows the lanes; ``own_sent``: the own event that waited has just gone over the bus."""
-        raise NotImplementedError
 
 
 class Decoder(Block):
@@ -422,11 +423,12 @@ class _UpdateUnit:
     Rows are taken ahead of the simulated time: what happens later can only make room for them sooner, so a row that has room will be taken.
     """
 
-    def __init__(self, name: str, lanes: int) -> None:
+    def __init__(self, name: str, lanes: int, queue_depth: int) -> None:
         self.events: deque[tuple[int, int, int, Moment]] = deque()  # visible from, lane of the unit, row; why
         self.wake: int | None = None  # cycle in which `advance` knows more
         self._name, self._period = name, -(-lanes // ROW_CYCLES) * ROW_CYCLES
         self._open: list[int] = []
+        self._places = queue_depth - UNIT_RESERVE
 
     def begin(self, ends: Sequence[Moment], order: _RowOrder, fired: np.ndarray) -> None:
         """Begin a step: ``ends`` are the lanes' takes of the end item, ``fired`` is bool, shape (lanes, rows)."""
@@ -451,7 +453,7 @@ class _UpdateUnit:
             lane = min(self._open, key=self._turn.__getitem__)
             cycle = self._turn[lane]
             self._count(cycle)
-            if self._in_use < UNIT_PLACES:
+            if self._in_use < self._places:
                 self._take(lane, cycle)
                 continue
             known = now + PLACE_TO_TURN + 1  # an event that leaves after `now` makes no room before
@@ -533,7 +535,16 @@ class Engine(Block):
     """An engine: row readers, update units, the arbiter of their events, and the output stream."""
 
     def __init__(
-        self, name: str, lanes: Lanes, source: Stream, output: Stream, *, units: int, row_ends: Sequence[int], steps: Sequence[EngineStep]
+        self,
+        name: str,
+        lanes: Lanes,
+        source: Stream,
+        output: Stream,
+        *,
+        units: int,
+        event_queue_depth: int,
+        row_ends: Sequence[int],
+        steps: Sequence[EngineStep],
     ) -> None:
         """Begin after reset.
 
@@ -543,6 +554,7 @@ class Engine(Block):
             source: Tokens, or the events of the engine before.
             output: Where events go.
             units: Update units.
+            event_queue_depth: Places for events in each of them.
             row_ends: Per layer the row after its last.
             steps: What happens in each step, in order.
         """
@@ -551,7 +563,7 @@ class Engine(Block):
         super().__init__(name, lanes, source, max(ROW_CYCLES, unit_lanes) * rows + CLEARED_TO_READY)
         output.writer = self
         self._output, self._row_ends, self._unit_lanes, self._slots = output, row_ends, unit_lanes, lane_count * rows
-        self._units = [_UpdateUnit(name, unit_lanes) for _ in range(units)]
+        self._units = [_UpdateUnit(name, unit_lanes, event_queue_depth) for _ in range(units)]
         self._steps = iter(steps)
         self._now = steps[0]
         self._chosen: deque[_OwnEvent] = deque()  # the arbiter's queue

@@ -1,18 +1,23 @@
 """What the user chooses about the hardware, and what follows from it for one model."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hls_gen.lane_packing import Packing, interleave_rows, pack_rows
 from sw_model.errors import UserError
-from sw_model.fixed_point import signed_bits
-from sw_model.quantized_model import QuantizedLayer, QuantizedModel
+from sw_model.fixed_point import signed_bits, symmetric_limit
+from sw_model.quantized_model import QuantizedDecoder, QuantizedLayer, QuantizedModel
 
 MAX_LANES = 64
 MAX_SHARED_LAYERS = 8
+SMALLEST_CAPACITY = 256  # words of the smallest block RAM (iCE40) at its full width
+
+
+Positive = Annotated[int, Field(ge=1)]
 
 
 class HardwareConfig(BaseModel):
@@ -23,6 +28,7 @@ class HardwareConfig(BaseModel):
             layers run on the same lanes, each one time step behind the one before. The decoder always has its own lanes.
         lanes: Lanes of every block (each engine, then the decoder), or one number for each block.
         queue_depth: Places in the queue in front of each lane; five of them take what is on its way when the broadcast stops.
+        event_queue_depth: Places for events that wait in an update unit; those of neurons under way count among them, and four stay free.
         lanes_per_update_unit: Most lanes that share one update unit; the largest divisor of the lanes that does not exceed it is used.
         packing: ``load`` deals the rows to the lanes by their non-zero weights; ``interleaved`` deals row r to lane r mod lanes, as
             column-balanced pruning assumes.
@@ -30,6 +36,10 @@ class HardwareConfig(BaseModel):
             keeps or drops all three, else zeros are stored and walked.
         stream_depth: Events that wait between two layers.
         counter_bits: Width of the performance counters.
+        weights: ``fixed`` takes every width from the weights themselves; with ``swappable`` (in the finished bitstream) and ``loadable``
+            (over AXI4-Lite) the hardware follows from the model's shape alone, and the weights may be exchanged (docs/weights.md).
+        weight_capacity: Entries that a lane holds, one number or one for each block; by default what the model needs, rounded up to whole
+            block RAMs. Only for weights that may be exchanged.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,11 +47,20 @@ class HardwareConfig(BaseModel):
     engines: Literal["per-layer", "shared"] = "per-layer"
     lanes: int | tuple[int, ...] = 16
     queue_depth: int = Field(default=16, ge=6, le=64)
+    event_queue_depth: int = Field(default=32, ge=8, le=64)
     lanes_per_update_unit: int = Field(default=4, ge=1, le=16)
     packing: Literal["load", "interleaved"] = "load"
     entry_format: Literal["single", "gate-group"] = "single"
     stream_depth: int = Field(default=8, ge=2, le=64)
     counter_bits: int = Field(default=40, ge=16, le=64)
+    weights: Literal["fixed", "swappable", "loadable"] = "fixed"
+    weight_capacity: Positive | tuple[Positive, ...] | None = None
+
+    @model_validator(mode="after")
+    def _capacity_has_a_use(self) -> Self:
+        if self.weight_capacity is not None and self.weights == "fixed":
+            raise ValueError("weight_capacity is for weights = 'swappable' or 'loadable': give one of them, or leave it out")
+        return self
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,8 @@ class BlockPlan:
         weight_bits: Bits of a stored weight.
         acc_bits: Width of an accumulator.
         acc_frac: Fraction bits of the part that has most.
+        capacity: Entries of every lane's memory; None when a lane has as many as the model needs there.
+        longest_column: Most entries that a column of the block's shape can have in one lane.
     """
 
     name: str
@@ -90,6 +111,8 @@ class BlockPlan:
     weight_bits: int
     acc_bits: int
     acc_frac: int
+    capacity: int | None
+    longest_column: int
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -164,15 +187,19 @@ def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
     groups = [list(range(len(model.layers)))] if shared else [[index] for index in range(len(model.layers))]
     names = ["layers"] if shared else [f"layer{index}" for index in range(len(model.layers))]
     smallest = [min(model.layers[index].neurons for index in group) for group in groups]
-    lanes = _lanes(config, [*names, "decoder"], [*smallest, model.classes])
+    names.append("decoder")
+    lanes = _lanes(config, names, [*smallest, model.classes])
+    capacities = _capacities(config, names)
 
     engines: list[BlockPlan] = []
-    for name, group, count in zip(names, groups, lanes, strict=False):
-        engines.append(_engine(model, config, name, group, count, engines[-1].slots if engines else 0))
-    return HardwarePlan(config=config, engines=tuple(engines), decoder=_decoder(model, config, lanes[-1], engines[-1].slots))
+    for name, group, count, capacity in zip(names, groups, lanes, capacities, strict=False):
+        engines.append(_engine(model, config, name, group, count, engines[-1].slots if engines else 0, capacity))
+    return HardwarePlan(config, tuple(engines), _decoder(model, config, lanes[-1], engines[-1].slots, capacities[-1]))
 
 
-def _engine(model: QuantizedModel, config: HardwareConfig, name: str, group: list[int], lanes: int, inputs: int) -> BlockPlan:
+def _engine(
+    model: QuantizedModel, config: HardwareConfig, name: str, group: list[int], lanes: int, inputs: int, capacity: int | None
+) -> BlockPlan:
     formats = model.formats
     layers = [model.layers[index] for index in group]
     # Events carry formats.event_bits fraction bits in every layer.
@@ -185,6 +212,7 @@ def _engine(model: QuantizedModel, config: HardwareConfig, name: str, group: lis
         parts.append(BlockPart(index, packing, first_row, acc_frac - layer.weight_frac - formats.event_bits))
         first_row += packing.rows
     weight_bits = max(layer.weight_bits for layer in layers)
+    product_bits = weight_bits + formats.event_bits
     return BlockPlan(
         name=name,
         parts=tuple(parts),
@@ -194,17 +222,20 @@ def _engine(model: QuantizedModel, config: HardwareConfig, name: str, group: lis
         update_units=lanes // _largest_divisor(lanes, config.lanes_per_update_unit),
         field_bits=2,
         weight_bits=weight_bits,
-        acc_bits=max(_accumulator_bits(_sums(layer), None, formats.event_max, weight_bits + formats.event_bits) for layer in layers),
+        acc_bits=max(_accumulator_bits(_sums(layer, config), None, formats.event_max, product_bits) for layer in layers),
         acc_frac=acc_frac,
+        capacity=_capacity(config, name, capacity, lambda: _engine_entries(config, layers, parts, lanes)),
+        longest_column=first_row * (1 if config.entry_format == "gate-group" else 3),
     )
 
 
-def _decoder(model: QuantizedModel, config: HardwareConfig, lanes: int, inputs: int) -> BlockPlan:
+def _decoder(model: QuantizedModel, config: HardwareConfig, lanes: int, inputs: int, capacity: int | None) -> BlockPlan:
     decoder, formats = model.decoder, model.formats
-    acc_bits = _accumulator_bits(decoder.weight, decoder.bias, formats.event_max, decoder.weight_bits + formats.event_bits)
+    acc_bits = _decoder_accumulator_bits(decoder, config, formats.event_max, decoder.weight_bits + formats.event_bits)
     if acc_bits > 32:
         raise UserError(f"decoder accumulator of {acc_bits} bits", "exceeds the 32-bit logit stream", "use fewer weight or event bits")
-    packing = _deal(config, np.count_nonzero(decoder.weight, axis=1), lanes)
+    load = np.count_nonzero(decoder.weight, axis=1)
+    packing = _deal(config, load, lanes)
     return BlockPlan(
         name="decoder",
         parts=(BlockPart(None, packing, 0, 0),),
@@ -216,6 +247,8 @@ def _decoder(model: QuantizedModel, config: HardwareConfig, lanes: int, inputs: 
         weight_bits=decoder.weight_bits,
         acc_bits=acc_bits,
         acc_frac=decoder.weight_frac + formats.event_bits,
+        capacity=_capacity(config, "decoder", capacity, lambda: _largest_lane(packing, load)),
+        longest_column=packing.rows,
     )
 
 
@@ -238,14 +271,78 @@ def _lanes(config: HardwareConfig, names: list[str], rows: list[int]) -> tuple[i
     return lanes
 
 
+def _capacities(config: HardwareConfig, names: list[str]) -> tuple[int | None, ...]:
+    given = config.weight_capacity
+    if given is None or isinstance(given, int):
+        return (given,) * len(names)
+    if len(given) != len(names):
+        raise UserError(
+            f"weight_capacity={list(given)}",
+            f"has {len(given)} numbers for {len(names)} blocks ({', '.join(names)})",
+            f"give one number or {len(names)}",
+        )
+    return given
+
+
+def _capacity(config: HardwareConfig, name: str, given: int | None, needed: Callable[[], int]) -> int | None:
+    """Return the entries of a lane's memory; None when each lane has what it needs."""
+    if config.weights == "fixed":
+        return None
+    count = needed()
+    if given is None:
+        # A block RAM is deeper by a power of two where it is narrower, so a rounded-up depth costs no block that its rest would not.
+        return max(SMALLEST_CAPACITY, 1 << (count - 1).bit_length())
+    if count > given:
+        raise UserError(f"{count} entries in a lane of {name}", f"exceed weight_capacity={given}", "prune more, or build with a larger one")
+    return given
+
+
+def _engine_entries(config: HardwareConfig, layers: Sequence[QuantizedLayer], parts: Sequence[BlockPart], lanes: int) -> int:
+    """Return the entries of the fullest lane of an engine."""
+    total = np.zeros(lanes, np.int64)
+    for layer, part in zip(layers, parts, strict=True):
+        # Where layers share the engine, the inputs have a second set of columns for the last step of a sequence.
+        for weight, copies in ((layer.recurrent_weight, 1), (layer.input_weight, min(2, len(parts)))):
+            stored = weight.any(axis=0) if config.entry_format == "gate-group" else np.count_nonzero(weight, axis=0)
+            np.add.at(total, part.packing.lane_of, copies * stored.sum(axis=1, dtype=np.int64))
+    return int(total.max())
+
+
+def _largest_lane(packing: Packing, load: np.ndarray) -> int:
+    return int(np.bincount(packing.lane_of, weights=load).max())
+
+
 def _largest_divisor(number: int, limit: int) -> int:
     return max(d for d in range(1, min(number, limit) + 1) if number % d == 0)
 
 
-def _sums(layer: QuantizedLayer) -> np.ndarray:
+def _sums(layer: QuantizedLayer, config: HardwareConfig) -> np.ndarray:
     """Return a row of weights for every sum: z and r take inputs and recurrence together; gx and gr, kept apart, are bounded by theirs."""
+    if config.weights != "fixed":
+        return _extreme_rows(layer.inputs + layer.neurons, layer.weight_bits)
     merged = np.concatenate([layer.input_weight, layer.recurrent_weight], axis=2)
     return merged.reshape(-1, merged.shape[2])
+
+
+def _extreme_rows(sources: int, weight_bits: int) -> np.ndarray:
+    """Return the rows with the largest and the smallest sum that any weights of this shape can have."""
+    limit = symmetric_limit(weight_bits)
+    return np.array([[limit] * sources, [-limit] * sources])
+
+
+def _decoder_accumulator_bits(decoder: QuantizedDecoder, config: HardwareConfig, event_max: int, product_bits: int) -> int:
+    needed = _accumulator_bits(decoder.weight, decoder.bias, event_max, product_bits)
+    if config.weights == "fixed":
+        return needed
+    # A bias has as much room as the sum that it is added to.
+    bits = _accumulator_bits(_extreme_rows(decoder.weight.shape[1], decoder.weight_bits), None, event_max, product_bits) + 1
+    if needed > bits:
+        raise UserError(
+            f"decoder bias of up to {int(np.abs(decoder.bias.astype(np.int64)).max())}",
+            f"with its weights needs {needed} bits, where any model of this shape gets {bits}",
+            "use weights=fixed, or train with smaller decoder biases",
+        )
+    return bits
 
 
 def _accumulator_bits(rows: np.ndarray, bias: np.ndarray | None, event_max: int, product_bits: int) -> int:

@@ -1,5 +1,6 @@
 """Memory images in the hexadecimal text format of ``$readmemh``: one word a line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +29,23 @@ class MemoryImage:
 
     def files(self) -> dict[str, str]:
         """Return the files that `egru_rom` reads, contents by name: one, or one per slice of a deep memory."""
-        width = slice_bits(self.bits, len(self.words))
-        if width == self.bits:
-            return {f"{self.name}.mem": _text(self.words, self.bits)}
         return {
-            f"{self.name}_{index:02x}.mem": _text([word >> low & (1 << width) - 1 for word in self.words], width)
-            for index, low in enumerate(range(0, self.bits, width))
+            name: format_words([word >> low & (1 << bits) - 1 for word in self.words], bits)
+            for name, low, bits in image_slices(self.name, self.bits, len(self.words))
         }
+
+
+def image_slices(name: str, bits: int, depth: int) -> list[tuple[str, int, int]]:
+    """Return file name, lowest bit and width of every slice of a memory ``name`` of ``depth`` words of ``bits`` bits."""
+    width = slice_bits(bits, depth)
+    if width == bits:
+        return [(f"{name}.mem", 0, bits)]
+    return [(f"{name}_{index:02x}.mem", low, min(width, bits - low)) for index, low in enumerate(range(0, bits, width))]
+
+
+def address_bits(count: int) -> int:
+    """Return the address bits of ``count`` things; one thing still takes one bit."""
+    return max(1, (count - 1).bit_length())
 
 
 def slice_bits(bits: int, depth: int) -> int:
@@ -45,9 +56,19 @@ def slice_bits(bits: int, depth: int) -> int:
     return 1
 
 
-def _text(words: tuple[int, ...] | list[int], bits: int) -> str:
+def format_words(words: Sequence[int], bits: int) -> str:
+    """Write words of ``bits`` bits, one a line."""
     digits = -(-bits // 4)
     return "".join(f"{word:0{digits}x}\n" for word in words)
+
+
+def parse_words(text: str) -> list[int]:
+    """Read what `format_words` wrote.
+
+    Raises:
+        ValueError: When it is something else.
+    """
+    return [int(word, 16) for word in text.split()]
 
 
 def unsigned(values: np.ndarray, bits: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Jinja2 set-up: strict, dumb templates. Arithmetic is done in Python; an undefined name is an error."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def sv_literal(value: int | str) -> str:
     return str(int(value))
 
 
+def tcl_literal(value: int | float | str) -> str:
+    """Write a Python value as one word of Tcl: a number or a plain word as it is, everything else in braces."""
+    text = str(value)
+    if re.fullmatch(r"[\w./:+-]+", text, re.ASCII):
+        return text
+    if not text.isascii() or not text.isprintable() or any(sign in text for sign in "{}\\"):
+        raise ValueError(f"{text!r} cannot be a word of Tcl")
+    return f"{{{text}}}"
+
+
 @cache
 def environment(folder: Path = TEMPLATE_FOLDER) -> jinja2.Environment:
     """Return the environment for the templates in ``folder``."""
@@ -32,7 +43,18 @@ def environment(folder: Path = TEMPLATE_FOLDER) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     env.filters["sv"] = sv_literal
+    env.filters["tcl"] = tcl_literal
     return env
+
+
+def render_board(template: str, folder: Path, **values: object) -> str:
+    """Render a board's top, ``template`` of ``folder``; what it includes (the PLL) is under `TEMPLATE_FOLDER`."""
+    return _board_environment(folder).get_template(template).render(**values)
+
+
+@cache
+def _board_environment(folder: Path) -> jinja2.Environment:
+    return environment().overlay(loader=jinja2.FileSystemLoader([folder, TEMPLATE_FOLDER]))
 
 
 def render(template: str, folder: Path = TEMPLATE_FOLDER, **values: object) -> str:

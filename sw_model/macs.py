@@ -114,6 +114,15 @@ def weight_density(model: QuantizedModel) -> float:
     return sum(int(np.count_nonzero(m)) for m in matrices) / sum(m.size for m in matrices)
 
 
+def layer_weight_densities(model: QuantizedModel) -> list[float]:
+    """Return the share of non-zero weights among W (layers after the first) and R, per layer."""
+    counts = [
+        (np.count_nonzero(x.input_weight) + np.count_nonzero(x.recurrent_weight), x.input_weight.size + x.recurrent_weight.size)
+        for x in model.layers
+    ]
+    return [nonzero / size for nonzero, size in counts]
+
+
 def _matrix(weight: np.ndarray, walks: np.ndarray, steps: int) -> Macs:
     """Count one matrix whose last axis is the source; ``walks`` says how often each source sent an event."""
     columns = np.count_nonzero(weight, axis=tuple(range(weight.ndim - 1)))

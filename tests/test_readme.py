@@ -118,7 +118,7 @@ def measured_rows(demo: dict[str, Any]) -> list[str]:
         f"| clock cycles per step, {cycles['lanes']} lanes | {cycles['mean_per_step']:,.0f} |",
         f"| the same, a dense engine with every lane always busy | {dense:,.0f} ({dense / cycles['mean_per_step']:.1f} times as many) |",
         f"| share of lane-cycles that did a useful MAC | {100 * cycles['occupancy']:.0f} % |",
-        f"| ULX3S-85F: LUT4, FF, block RAM, DSP | {build['lut4']:,}, {build['ff']:,}, {build['bram']}, {build['dsp']} |",
+        f"| ULX3S-85F: LUT4, FF, block RAM, DSP | {build['lut']:,}, {build['ff']:,}, {build['bram']}, {build['dsp']} |",
         f"| clock after place and route, one placer seed | {build['fmax_mhz']:.1f} MHz (target {build['target_mhz']:.0f} MHz) |",
         f"| wall-clock time | {demo['seconds']['total']:.0f} s |",
     ]

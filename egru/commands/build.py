@@ -1,13 +1,17 @@
-"""`egru build`: generated RTL to a bitstream, with resources and clock."""
+"""`egru build`: generated RTL to a bitstream, with resources and clock; for boards of Vivado to an estimate of the resources."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from egru.output import print_json
+from sw_model.errors import UserError
+
+if TYPE_CHECKING:
+    from egru.xilinx_estimate import XilinxEstimate
 
 
 def build(
@@ -20,17 +24,37 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Synthesise, place, route and write the bitstream for a board."""
+    """Synthesise, place, route and write the bitstream for a board; where only Vivado can, synthesise and count."""
     from egru.place_and_route import build as run
-    from hls_gen.board import load_board
+    from egru.xilinx_estimate import estimate
+    from hls_gen.board import Toolchain, load_board
 
-    result = run(generated, load_board(board), out, seeds=tuple(seed or (1, 2, 3)), clock_mhz=clock_mhz, jobs=jobs, force=force)
+    target = load_board(board)
+    if target.toolchain is Toolchain.VIVADO:
+        if clock_mhz is not None or seed:
+            raise UserError("--clock-mhz and --seed", f"have no meaning for board {board}", "leave them out: yosys estimates no clock")
+        _show_estimate(estimate(generated, target, out, force=force), as_json=json)
+        return
+    result = run(generated, target, out, seeds=tuple(seed or (1, 2, 3)), clock_mhz=clock_mhz, jobs=jobs, force=force)
     if json:
         print_json(result.as_dict())
         return
-    table = Table("LUT4", "FF", "BRAM", "DSP", "fmax MHz", "target MHz", "timing", "bitstream", title=result.board)
-    figures = (result.lut4, result.ff, result.bram, result.dsp, result.fmax_mhz, result.target_mhz)
+    table = Table("LUT", "FF", "BRAM", "DSP", "fmax MHz", "target MHz", "timing", "bitstream", title=result.board)
+    figures = (result.lut, result.ff, result.bram, result.dsp, result.fmax_mhz, result.target_mhz)
     table.add_row(
         *map(str, figures), "met" if result.timing_met else "MISSED", f"{out / result.bitstream} ({result.bitstream_bytes} bytes)"
     )
     Console().print(table)
+
+
+def _show_estimate(result: "XilinxEstimate", *, as_json: bool) -> None:
+    if as_json:
+        print_json(result.as_dict())
+        return
+    table = Table("", "LUT", "FF", "BRAM", "DSP", title=f"{result.board}: {result.source}")
+    table.add_row(result.top, *(str(value) for value in (result.lut, result.ff, result.bram, result.dsp)))
+    table.add_row("the part has", *(str(result.available[name]) for name in ("lut", "ff", "bram", "dsp")))
+    Console().print(table)
+    Console().print("No bitstream without Vivado: run make bitstream in the generated folder.")
+    if result.exceeded:
+        Console().print(f"More than the part has: {', '.join(result.exceeded)}.")

@@ -16,11 +16,15 @@ def estimate(
     config: options.ConfigFile = None,
     lanes: options.Lanes = None,
     queue_depth: options.QueueDepth = None,
+    event_queue_depth: options.EventQueueDepth = None,
     lanes_per_update_unit: options.LanesPerUpdateUnit = None,
     stream_depth: options.StreamDepth = None,
     engines: options.Engines = None,
     packing: options.Packing = None,
     entry_format: options.EntryFormat = None,
+    weights: options.Weights = None,
+    weight_capacity: options.WeightCapacity = None,
+    fit: options.Fit = False,
     steps: Annotated[int, typer.Option(help="Time steps in all.", min=1)] = 50,
     sequences: Annotated[int, typer.Option(help="Sequences that the steps are dealt over.", min=1)] = 1,
     data: Annotated[str | None, typer.Option(help="Text whose held-out part is shown; the embedded one if the model knows it.")] = None,
@@ -29,9 +33,10 @@ def estimate(
     clock_mhz: Annotated[float | None, typer.Option(help="Clock of the core; the board's default if not given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Predict cycles, time, block RAMs and multipliers of an exported model, and what limits its speed."""
+    """Predict cycles, time and resources of an exported model, and what limits its speed."""
     from egru.artifacts import choose_tokens, deal_sequences
     from egru.estimation import estimate as run
+    from egru.fitting import fit_report
     from hls_gen.board import load_board
     from sw_model.errors import UserError
     from sw_model.quantized_model import QuantizedModel
@@ -42,17 +47,23 @@ def estimate(
         config,
         lanes=lanes,
         queue_depth=queue_depth,
+        event_queue_depth=event_queue_depth,
         lanes_per_update_unit=lanes_per_update_unit,
         stream_depth=stream_depth,
         engines=engines,
         packing=packing,
         entry_format=entry_format,
+        weights=weights,
+        weight_capacity=weight_capacity,
     )
     loaded_board = None if board is None else load_board(board)
     loaded = QuantizedModel.load(model)
+    fitted = options.fit_to_board(loaded, hardware, loaded_board, data, seed) if fit else None
+    hardware = fitted.config if fitted else hardware
     tokens, stimulus, remark = choose_tokens(loaded, steps, seed, data)
     dealt = deal_sequences(tokens, steps, sequences)
     report = run(loaded, hardware, dealt, board=loaded_board, clock_mhz=clock_mhz) | {"stimulus": stimulus}
+    report |= {"fit": fit_report(fitted)} if fitted else {}
     if remark:
         progress_console.print(remark, soft_wrap=True)
     if json:
@@ -61,6 +72,8 @@ def estimate(
     console = Console()
     console.print(_figures(model, report))
     console.print(_limits(report))
+    if fitted:
+        options.print_fit(console, report["fit"])
 
 
 def _figures(model: Path, report: dict[str, Any]) -> Table:
@@ -69,8 +82,8 @@ def _figures(model: Path, report: dict[str, Any]) -> Table:
     if report["clock_mhz"] is not None:
         table.add_row(f"time per step at {report['clock_mhz']:g} MHz", f"{report['us_per_step']:,.2f} µs")
     table.add_row("share of the lanes' cycles with a useful MAC", f"{report['occupancy']:.3f}")
-    for name, words in (("bram", "block RAMs"), ("dsp", "multipliers")):
-        table.add_row(words, f"{report[name]}" + (f" of {report['board'][name]}" if report["board"] else ""))
+    for name, words in (("lut", "tables, estimated"), ("ff", "flip-flops, estimated"), ("bram", "block RAMs"), ("dsp", "multipliers")):
+        table.add_row(words, f"{report[name]:,}" + (f" of {report['board'][name]:,}" if report["board"] else ""))
     return table
 
 

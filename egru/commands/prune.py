@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from egru.commands.hardware_options import parse_lanes
+from egru.commands.hardware_options import parse_numbers
 from egru.output import print_json
 from sw_model.errors import UserError
 
@@ -38,7 +38,7 @@ def prune(
         sparsity = 1.0 - block[0] / block[1]
     overrides: dict[str, Any] = {"prune.pruning.sparsity": sparsity, "prune.steps": steps, "prune.seed": seed, "data.source": data}
     overrides |= {"prune.pruning.method": method, "prune.pruning.n_of_m": block}
-    overrides["prune.pruning.lanes"] = None if lanes is None else parse_lanes(lanes)
+    overrides["prune.pruning.lanes"] = None if lanes is None else parse_numbers("--lanes", lanes)
     overrides["prune.pruning.schedule"] = "one-shot" if one_shot else None
     overrides["prune.pruning.end_step"] = None if steps is None else steps // 2
     settings = load_flow_config(config, overrides)

@@ -2,15 +2,19 @@
 //
 //   0x000  ID          r    0x45475255, "EGRU"
 //   0x004  VERSION     r    major << 16 | minor << 8 | patch
-//   0x010  MODEL_HASH  r    256 bits, least significant word first, up to 0x02C
+//   0x010  MODEL_HASH  r    256 bits, least significant word first, up to 0x02C; memory number 0
 //   0x030  CONTROL     rw   bit 0: soft reset of the core, a pulse (reads 0); bit 1: interrupt enable; bit 2: clear all counters, a pulse (reads 0)
 //   0x034  STATUS      r    bit 0: busy
-//   0x038  ERRORS      r/w1c  sticky; bit 0: token out of range; bit 1: access to an unmapped address
-//   0x040  CYCLES      r    64 bits: cycles in which the core was busy
-//   0x048  STEPS       r    64 bits: time steps finished
+//   0x038  ERRORS      r/w1c  sticky; bit 0: token out of range; bit 1: access to an unmapped address; bit 2: refused load
+//   0x040  CYCLES      r    64 bits: cycles in which the core was busy; counts in CounterBits, as those below do, and begins anew after its last value
+//   0x048  STEPS       r    64 bits: time steps finished; likewise
 //   0x050  LAYERS      r    blocks of counters below: layers and the decoder
 //   0x054  LANES       r    lanes of all layers and the decoder together
 //   0x058  IRQ_STATUS  r/w1c  sticky; bit 0: a sequence has ended. irq_o = IRQ_STATUS[0] and CONTROL[1]
+//   0x05C  TOKENS      r    number of tokens
+//   0x060  CLASSES     r    logits per token
+//   0x064  LOAD_ADDRESS rw  with Weights = 2: {memory number[31:20], parts of a word less 1[19:16], word[15:0]}: where LOAD_DATA begins
+//   0x068  LOAD_DATA   w    with Weights = 2: the next 32 bits of the word, lowest first; after its last part the next word follows. Reads 0
 //   0x100 + 0x80*i + 8*k  r  counter k of block i, 64 bits, zero-extended (the layers in their order, then the decoder)
 //
 // Of a 64-bit value, reading the low word takes a copy of the high word, which is what the high word's address returns: the pair is
@@ -18,9 +22,10 @@
 // Every other address answers SLVERR, reads 0 and sets ERRORS[1]; counters k >= CountersPerBlock are unmapped. Writes to a read-only
 // register are accepted and change nothing. Byte strobes are honoured: a byte that is not strobed keeps its value, clears nothing and
 // starts nothing. If a sticky bit is set and cleared in the same cycle, it stays set.
+// A load (a write of LOAD_ADDRESS or LOAD_DATA) while STATUS is busy, or without all four strobes, does nothing, answers SLVERR and sets ERRORS[2].
 // One access of each kind at a time; a write waits for both its address and its data.
 //
-// A read answers 2 cycles after its address is taken. The low word of a counter (any even word from 0x100 on, mapped or not) answers after
+// A read answers 4 cycles after its address is taken. The low word of a counter (any even word from 0x100 on, mapped or not) answers after
 // 18: its block and number are held on `counter_block_o` and `counter_index_o`, and `counter_data_i` must be that counter from the 17th
 // cycle on in which they are held, see egru_layer_counters.
 module egru_axil_registers #(
@@ -29,7 +34,10 @@ module egru_axil_registers #(
   parameter int unsigned  CounterBits = 40,
   parameter int unsigned  Lanes = 4,
   parameter logic [31:0]  Version = 32'h0000_0100,
-  parameter logic [255:0] ModelHash = '0,
+  parameter int unsigned  Tokens = 16,
+  parameter int unsigned  Classes = 16,
+  parameter               HashFile = "",  // 8 words of 32 bits, see egru_rom
+  parameter int unsigned  Weights = 0,    // see egru_rom
   localparam int unsigned BlockBits = (Blocks > 1) ? $clog2(Blocks) : 1
 ) (
   input  logic        clk_i,
@@ -64,12 +72,14 @@ module egru_axil_registers #(
   input  logic [CounterBits-1:0] counter_data_i,
   output logic        soft_reset_o,    // pulse
   output logic        counters_clear_o,  // pulse, for the counters that are kept elsewhere
+  output logic [61:0] load_o,          // see egru_load_port
   output logic        irq_o
 );
   localparam logic [31:0] Id = 32'h4547_5255;
   localparam logic [1:0]  Okay = 2'b00;
   localparam logic [1:0]  SlaveError = 2'b10;
   localparam logic [4:0]  CounterWait = 5'd16;  // cycles before counter_data_i follows the selection
+  localparam logic [4:0]  PlainWait = 5'd2;  // before a word of the hash has come out of its memory
 
   // word addresses
   localparam logic [9:0] WordId       = 10'h000;
@@ -85,15 +95,20 @@ module egru_axil_registers #(
   localparam logic [9:0] WordLayers   = 10'h014;
   localparam logic [9:0] WordLanes    = 10'h015;
   localparam logic [9:0] WordIrq      = 10'h016;
+  localparam logic [9:0] WordTokens   = 10'h017;
+  localparam logic [9:0] WordClasses  = 10'h018;
+  localparam logic [9:0] WordLoadAddress = 10'h019;
+  localparam logic [9:0] WordLoadData = 10'h01A;
+  localparam logic [9:0] WordLast     = (Weights == 2) ? WordLoadData : WordClasses;
 
   // Words 2, 3 and 15 below the counters are holes.
   function automatic logic is_mapped(input logic [9:0] word);
-    is_mapped = (word[9:6] == '0) ? (word <= WordIrq && word != 10'd2 && word != 10'd3 && word != 10'd15)
+    is_mapped = (word[9:6] == '0) ? (word <= WordLast && word != 10'd2 && word != 10'd3 && word != 10'd15)
                                   : (32'(word[9:5]) < Blocks + 2 && 32'(word[4:1]) < CountersPerBlock);
   endfunction
 
   // ---- writes ---------------------------------------------------------------------------------------------------------------------------
-  logic       write, write_mapped, write_control, bvalid_q;
+  logic       write, write_mapped, write_control, load_refused, bvalid_q;
   logic [9:0] write_word;
   logic [1:0] bresp_q;
 
@@ -104,7 +119,7 @@ module egru_axil_registers #(
   assign s_axil_bresp   = bresp_q;
   assign write_word     = s_axil_awaddr[11:2];
   assign write_mapped   = is_mapped(write_word);
-  // Every writable bit lives in the lowest byte.
+  // Every writable bit but those of the loads lives in the lowest byte.
   assign write_control  = write && s_axil_wstrb[0] && write_word == WordControl;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -113,19 +128,53 @@ module egru_axil_registers #(
       bresp_q  <= Okay;
     end else if (write) begin
       bvalid_q <= 1'b1;
-      bresp_q  <= write_mapped ? Okay : SlaveError;
+      bresp_q  <= (write_mapped && !load_refused) ? Okay : SlaveError;
     end else if (s_axil_bready) begin
       bvalid_q <= 1'b0;
     end
   end
 
+  // ---- loading --------------------------------------------------------------------------------------------------------------------------
+  logic [31:0] load_address;  // as it is read
+  if (Weights == 2) begin : gen_load
+    logic        load, accepted, last;
+    logic [11:0] memory_q;
+    logic [3:0]  last_part_q, part_q;
+    logic [15:0] word_q;
+
+    assign load         = write && (write_word == WordLoadAddress || write_word == WordLoadData);
+    assign accepted     = load && !busy_i && s_axil_wstrb == '1;
+    assign load_refused = load && !accepted;
+    assign last         = part_q == last_part_q;
+    assign load_address = {memory_q, last_part_q, word_q};
+    assign load_o       = {accepted && write_word == WordLoadData, last, memory_q, word_q, s_axil_wdata};
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni) begin
+        memory_q    <= '0;
+        last_part_q <= '0;
+        part_q      <= '0;
+        word_q      <= '0;
+      end else if (accepted && write_word == WordLoadAddress) begin
+        {memory_q, last_part_q, word_q} <= s_axil_wdata;
+        part_q <= '0;
+      end else if (accepted) begin
+        part_q <= last ? '0 : part_q + 4'd1;
+        word_q <= word_q + 16'(last);
+      end
+    end
+  end else begin : gen_no_load
+    assign load_refused = 1'b0;
+    assign load_address = '0;
+    assign load_o       = '0;
+  end
+
   // ---- control, sticky bits -------------------------------------------------------------------------------------------------------------
   logic       read, read_mapped;
   logic       soft_reset_q, clear_q, irq_enable_q, irq_status_q;
-  logic [1:0] errors_q, errors_clear;
+  logic [2:0] errors_q, errors_clear;
   logic       irq_clear;
 
-  assign errors_clear = (write && s_axil_wstrb[0] && write_word == WordErrors) ? s_axil_wdata[1:0] : '0;
+  assign errors_clear = (write && s_axil_wstrb[0] && write_word == WordErrors) ? s_axil_wdata[2:0] : '0;
   assign irq_clear    = write && s_axil_wstrb[0] && write_word == WordIrq && s_axil_wdata[0];
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -142,6 +191,7 @@ module egru_axil_registers #(
       irq_status_q <= sequence_end_i || (irq_status_q && !irq_clear);
       errors_q[0]  <= token_error_i || (errors_q[0] && !errors_clear[0]);
       errors_q[1]  <= (write && !write_mapped) || (read && !read_mapped) || (errors_q[1] && !errors_clear[1]);
+      errors_q[2]  <= load_refused || (errors_q[2] && !errors_clear[2]);
     end
   end
 
@@ -150,7 +200,7 @@ module egru_axil_registers #(
   assign irq_o            = irq_status_q && irq_enable_q;
 
   // ---- counters kept here ---------------------------------------------------------------------------------------------------------------
-  logic [63:0] cycles_q, steps_q;
+  logic [CounterBits-1:0] cycles_q, steps_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -160,8 +210,8 @@ module egru_axil_registers #(
       cycles_q <= '0;
       steps_q  <= '0;
     end else begin
-      cycles_q <= cycles_q + 64'(busy_i);
-      steps_q  <= steps_q + 64'(step_i);
+      cycles_q <= cycles_q + CounterBits'(busy_i);
+      steps_q  <= steps_q + CounterBits'(step_i);
     end
   end
 
@@ -170,7 +220,8 @@ module egru_axil_registers #(
   logic [4:0]  wait_q;
   logic [9:0]  read_word_q;
   logic [1:0]  rresp_q;
-  logic [31:0] rdata_q, high_q, plain;
+  logic [31:0] rdata_q, high_q, plain, hash_word;
+  logic [60:0] hash_load;
   logic [63:0] wide;
 
   assign s_axil_arready  = !read_pending_q && !rvalid_q;
@@ -184,9 +235,14 @@ module egru_axil_registers #(
 
   always_comb begin
     wide = 64'(counter_data_i);
-    if (read_word_q == WordCyclesLo) wide = cycles_q;
-    if (read_word_q == WordStepsLo)  wide = steps_q;
+    if (read_word_q == WordCyclesLo) wide = 64'(cycles_q);
+    if (read_word_q == WordStepsLo)  wide = 64'(steps_q);
   end
+
+  egru_load_port #(.Weights(Weights)) u_load (.clk_i, .rst_ni, .bus_i(load_o), .load_o(hash_load));
+  egru_rom #(.Width(32), .Depth(8), .InitFile(HashFile), .Weights(Weights)) u_hash (
+    .clk_i, .addr_i({read_word_q[3], read_word_q[1:0]}), .data_o(hash_word), .load_i(hash_load)
+  );
 
   always_comb begin
     plain    = '0;
@@ -196,16 +252,17 @@ module egru_axil_registers #(
       WordVersion: plain = Version;
       WordControl: plain = {30'd0, irq_enable_q, 1'b0};
       WordStatus:  plain = {31'd0, busy_i};
-      WordErrors:  plain = {30'd0, errors_q};
+      WordErrors:  plain = {29'd0, errors_q};
       WordLayers:  plain = Blocks;
       WordLanes:   plain = Lanes;
       WordIrq:     plain = {31'd0, irq_status_q};
+      WordTokens:  plain = Tokens;
+      WordClasses: plain = Classes;
+      WordLoadAddress: plain = load_address;
       WordCyclesHi, WordStepsHi: plain = high_q;
       WordCyclesLo, WordStepsLo: low_word = 1'b1;
       default: begin
-        for (int unsigned w = 0; w < 8; w++) begin
-          if (read_word_q == WordHash + 10'(w)) plain = ModelHash[32*w +: 32];
-        end
+        if (read_word_q >= WordHash && read_word_q < WordControl) plain = hash_word;
         if (read_word_q[9:6] != '0) begin
           low_word = !read_word_q[0];
           if (read_word_q[0]) plain = high_q;
@@ -226,7 +283,7 @@ module egru_axil_registers #(
     end else begin
       if (s_axil_arvalid && s_axil_arready) begin
         read_pending_q <= 1'b1;
-        wait_q         <= (s_axil_araddr[11:8] != '0 && !s_axil_araddr[2]) ? CounterWait : '0;
+        wait_q         <= (s_axil_araddr[11:8] != '0 && !s_axil_araddr[2]) ? CounterWait : PlainWait;
         read_word_q    <= s_axil_araddr[11:2];
       end else if (wait_q != '0) begin
         wait_q <= wait_q - 5'd1;
@@ -243,7 +300,7 @@ module egru_axil_registers #(
     end
   end
 
-  // Protection bits and the byte within a word carry nothing here; the upper bytes hold no writable bit.
+  // Protection bits and the byte within a word carry nothing here; without loading the upper bytes hold no writable bit.
   logic unused;
   assign unused = ^{s_axil_awprot, s_axil_arprot, s_axil_awaddr[1:0], s_axil_araddr[1:0], s_axil_wdata[31:3], s_axil_wstrb[3:1]};
 

@@ -8,6 +8,9 @@ module egru_column_directory #(
   parameter int unsigned PlaceBits = 8,
   parameter int unsigned EventBits = 8,
   parameter DirectoryFile = "",
+  parameter int unsigned Weights = 0,  // these three: see egru_rom
+  parameter int unsigned Memory = 0,
+  parameter int unsigned LoadBits = 32,
   localparam int unsigned ColumnBits = (Columns > 1) ? $clog2(Columns) : 1
 ) (
   input  logic                            clk_i,
@@ -21,13 +24,14 @@ module egru_column_directory #(
   output logic                            item_end_o,
   output logic [EventBits-1:0]            item_value_o,
   output logic [Lanes-1:0][PlaceBits-1:0] item_place_o,
-  input  logic [Lanes-1:0]                nearly_full_i
+  input  logic [Lanes-1:0]                nearly_full_i,
+  input  logic [28+LoadBits:0]            load_i
 );
   logic                 valid_1_q, end_1_q;
   logic [EventBits-1:0] value_1_q;
 
-  egru_rom #(.Width(Lanes * PlaceBits), .Depth(Columns), .InitFile(DirectoryFile)) u_places (
-    .clk_i, .addr_i(bus_column_i), .data_o(item_place_o)
+  egru_rom #(.Width(Lanes * PlaceBits), .Depth(Columns), .InitFile(DirectoryFile), .Weights(Weights), .Memory(Memory), .LoadBits(LoadBits)) u_places (
+    .clk_i, .addr_i(bus_column_i), .data_o(item_place_o), .load_i
   );
 
   always_ff @(posedge clk_i) begin

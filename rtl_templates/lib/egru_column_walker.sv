@@ -18,6 +18,9 @@ module egru_column_walker #(
   parameter int unsigned CountBits = 4,
   parameter int unsigned EventBits = 8,
   parameter EntryFile = "",
+  parameter int unsigned Weights = 0,  // these three: see egru_rom
+  parameter int unsigned Memory = 0,
+  parameter int unsigned LoadBits = 32,
   localparam int unsigned OpBits = RowBits + FieldBits + WeightBits
 ) (
   input  logic                 clk_i,
@@ -32,7 +35,8 @@ module egru_column_walker #(
   output logic                 op_end_o,
   output logic [EventBits-1:0] op_value_o,
   output logic [OpBits-1:0]    op_entry_o,
-  output logic                 busy_o
+  output logic                 busy_o,
+  input  logic [28+LoadBits:0] load_i
 );
   localparam int unsigned EntryBits = Group ? RowBits + 1 + 3 * WeightBits : OpBits;
   localparam int unsigned AddrBits  = (Entries > 1) ? $clog2(Entries) : 1;
@@ -69,8 +73,8 @@ module egru_column_walker #(
     end
   end
 
-  egru_rom #(.Width(EntryBits), .Depth(Entries), .InitFile(EntryFile)) u_entries (
-    .clk_i, .addr_i(AddrBits'(before_q + StartBits'(number_q))), .data_o(entry)
+  egru_rom #(.Width(EntryBits), .Depth(Entries), .InitFile(EntryFile), .Weights(Weights), .Memory(Memory), .LoadBits(LoadBits)) u_entries (
+    .clk_i, .addr_i(AddrBits'(before_q + StartBits'(number_q))), .data_o(entry), .load_i
   );
 
   if (Group) begin : gen_group

@@ -21,6 +21,9 @@ module egru_lane #(
   parameter int unsigned QueueDepth = 16,
   parameter int unsigned Reserve = 5,
   parameter EntryFile = "",
+  parameter int unsigned Weights = 0,  // these three: see egru_rom
+  parameter int unsigned Memory = 0,
+  parameter int unsigned LoadBits = 32,
   localparam int unsigned RowBits = (Rows > 1) ? $clog2(Rows) : 1,
   localparam int unsigned AddrBits = RowBits + FieldBits
 ) (
@@ -38,7 +41,8 @@ module egru_lane #(
   input  logic [AddrBits-1:0]  rd_addr_i,
   output logic [AccBits-1:0]   rd_data_o,
   output logic                 mac_o,
-  output logic                 working_o
+  output logic                 working_o,
+  input  logic [28+LoadBits:0] load_i
 );
   localparam int unsigned OpBits     = AddrBits + WeightBits;
   localparam int unsigned QueueCount = $clog2(QueueDepth + 1);
@@ -65,11 +69,11 @@ module egru_lane #(
 
   egru_column_walker #(
     .Entries(Entries), .RowBits(RowBits), .FieldBits(FieldBits), .WeightBits(WeightBits), .Group(Group), .StartBits(StartBits),
-    .CountBits(CountBits), .EventBits(EventBits), .EntryFile(EntryFile)
+    .CountBits(CountBits), .EventBits(EventBits), .EntryFile(EntryFile), .Weights(Weights), .Memory(Memory), .LoadBits(LoadBits)
   ) u_columns (
     .clk_i, .rst_ni,
     .valid_i(queue_valid), .ready_o(walker_ready), .end_i(item_end), .before_i(item_before), .count_i(item_count), .value_i(item_value),
-    .op_valid_o(op_valid), .op_end_o(op_end), .op_value_o(op_value), .op_entry_o(op_entry), .busy_o(walker_busy)
+    .op_valid_o(op_valid), .op_end_o(op_end), .op_value_o(op_value), .op_entry_o(op_entry), .busy_o(walker_busy), .load_i
   );
 
   egru_accumulator #(

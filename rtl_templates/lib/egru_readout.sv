@@ -11,6 +11,9 @@ module egru_readout #(
   parameter int unsigned AccBits = 24,
   parameter OrderFile = "",
   parameter BiasFile = "",
+  parameter int unsigned Weights = 0,  // these three: see egru_rom
+  parameter int unsigned FirstMemory = 0,  // the order; the next one has the biases
+  parameter int unsigned LoadBits = 32,
   localparam int unsigned RowBits = (Rows > 1) ? $clog2(Rows) : 1
 ) (
   input  logic                          clk_i,
@@ -28,13 +31,14 @@ module egru_readout #(
   output logic signed [31:0]            logit_o,
   output logic                          step_last_o,
   output logic                          last_o,
-  output logic                          done_o
+  output logic                          done_o,
+  input  logic [28+LoadBits:0]          load_i
 );
   localparam int unsigned LaneBits   = (Lanes > 1) ? $clog2(Lanes) : 1;
   localparam int unsigned ClassBits  = (Classes > 1) ? $clog2(Classes) : 1;
   localparam int unsigned ClassCount = $clog2(Classes + 1);
-  // Seven cycles pass from the order memory to the queue.
-  localparam int unsigned QueueDepth = 16;
+  // A place is in use for eight cycles when its logit is taken at once: no more are needed for a logit a cycle.
+  localparam int unsigned QueueDepth = 8;
   localparam int unsigned QueueCount = $clog2(QueueDepth + 1);
 
   logic [Lanes-1:0]      waiting_q;
@@ -53,11 +57,11 @@ module egru_readout #(
 
   assign issue = active_q && waiting_q == '0 && reserved_q != QueueCount'(QueueDepth);
 
-  egru_rom #(.Width(LaneBits + RowBits), .Depth(Classes), .InitFile(OrderFile)) u_order (
-    .clk_i, .addr_i(class_q), .data_o({lane_2, row_2})
+  egru_rom #(.Width(LaneBits + RowBits), .Depth(Classes), .InitFile(OrderFile), .Weights(Weights), .Memory(FirstMemory), .LoadBits(LoadBits)) u_order (
+    .clk_i, .addr_i(class_q), .data_o({lane_2, row_2}), .load_i
   );
-  egru_rom #(.Width(AccBits), .Depth(Classes), .InitFile(BiasFile)) u_bias (
-    .clk_i, .addr_i(class_stage_q[3]), .data_o(bias_5)
+  egru_rom #(.Width(AccBits), .Depth(Classes), .InitFile(BiasFile), .Weights(Weights), .Memory(FirstMemory + 1), .LoadBits(LoadBits)) u_bias (
+    .clk_i, .addr_i(class_stage_q[3]), .data_o(bias_5), .load_i
   );
 
   logic               emptying_q;

@@ -12,6 +12,9 @@ module egru_reset_sync #(
   logic [Stages-2:0] stages_q;
   logic              rst_nq;
 
+  // What an FPGA loads at power-up: there is a reset even where nothing holds `rst_ni` low, as on a board without a PLL.
+  initial {rst_nq, stages_q} = '0;
+
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) {rst_nq, stages_q} <= '0;
     else         {rst_nq, stages_q} <= {stages_q, 1'b1};

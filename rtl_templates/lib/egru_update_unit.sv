@@ -39,6 +39,11 @@ module egru_update_unit #(
   parameter ThresholdFile = "",
   parameter SigmoidFile = "",
   parameter TanhFile = "",
+  parameter int unsigned QueueDepth = 32,  // of the events
+  parameter int unsigned Weights = 0,  // these four: see egru_rom
+  parameter int unsigned FirstMemory = 0,  // the inputs; the next two have the reset biases and the thresholds
+  parameter int unsigned TableMemory = 0,  // sigmoid; the next one has tanh
+  parameter int unsigned LoadBits = 32,
   localparam int unsigned RowBits = (Rows > 1) ? $clog2(Rows) : 1
 ) (
   input  logic                          clk_i,
@@ -57,7 +62,8 @@ module egru_update_unit #(
   output logic [EventBits-1:0]          value_o,
   output logic                          last_o,
   output logic                          output_o,
-  output logic                          empty_o
+  output logic                          empty_o,
+  input  logic [28+LoadBits:0]          load_i
 );
   localparam int unsigned Neurons      = Lanes * Rows;
   localparam int unsigned NeuronBits   = (Neurons > 1) ? $clog2(Neurons) : 1;
@@ -77,7 +83,6 @@ module egru_update_unit #(
   localparam int unsigned BlendBits    = DiffBits + GateBits + 1;
   localparam int unsigned Stages       = 14;
   // The queue holds what is in the pipeline and what waits for a slow taker. Places are counted a few cycles late, hence the reserve.
-  localparam int unsigned QueueDepth   = 32;
   localparam int unsigned Reserve      = 4;
   localparam int unsigned QueueCount   = $clog2(QueueDepth + 1);
 
@@ -109,6 +114,10 @@ module egru_update_unit #(
   logic                            valid_0_q;
   logic [InputBits-1:0]            input_1, input_2_q;
 
+  // First neuron of the lane whose turn was two cycles ago: the turns follow each other, so no multiplier is needed.
+  logic [NeuronBits-1:0] lane_base_1_q;
+  always_ff @(posedge clk_i) lane_base_1_q <= (turn_stage_q[0] == '0) ? '0 : lane_base_1_q + NeuronBits'(Rows);
+
   always_comb begin
     row = '0;
     for (int unsigned l = 0; l < Lanes; l++) if (take_i[l]) row |= row_i[l];
@@ -117,7 +126,7 @@ module egru_update_unit #(
     row_0_q      <= row;
     row_1_q      <= row_0_q;
     turn_stage_q <= {turn_stage_q[4:0], turn_q};
-    neuron_q     <= {neuron_q[Stages-1:2], NeuronBits'(turn_stage_q[1] * Rows) + NeuronBits'(row_1_q)};
+    neuron_q     <= {neuron_q[Stages-1:2], lane_base_1_q + NeuronBits'(row_1_q)};
     input_2_q    <= input_1;
   end
   always_ff @(posedge clk_i or negedge rst_ni) begin
@@ -141,11 +150,17 @@ module egru_update_unit #(
     end
     always_ff @(posedge clk_i) layer_q <= {layer_q[(Stages-2)*LayerBits-1:0], layer_1};
     assign layer   = {layer_q, layer_1};
-    assign input_1 = (layer_1 == '0) ? InputBits'(turn_stage_q[1] * FirstRows) + InputBits'(row_1_q)
-                                     : InputBits'(TableRows) + InputBits'(turn_stage_q[1] * (Rows - FirstRows)) + InputBits'(row_1_q) - InputBits'(FirstRows);
+    // The same of the lane's inputs of layer 0, and of the biases of the others, less the rows of layer 0 that come before them in the lane.
+    localparam logic [InputBits-1:0] FirstBias = InputBits'(TableRows) - InputBits'(FirstRows);
+    logic [InputBits-1:0] first_base_1_q, bias_base_1_q;
+    always_ff @(posedge clk_i) begin
+      first_base_1_q <= (turn_stage_q[0] == '0) ? '0 : first_base_1_q + InputBits'(FirstRows);
+      bias_base_1_q  <= (turn_stage_q[0] == '0) ? FirstBias : bias_base_1_q + InputBits'(Rows - FirstRows);
+    end
+    assign input_1 = (layer_1 == '0 ? first_base_1_q : bias_base_1_q) + InputBits'(row_1_q);
   end else begin : gen_layer
     assign layer   = '0;
-    assign input_1 = InputBits'(turn_stage_q[1] * Rows) + InputBits'(row_1_q);
+    assign input_1 = InputBits'(lane_base_1_q + NeuronBits'(row_1_q));
   end
 
   // Stages 2 to 5: the sums of the row arrive, each from one of four classes of lanes.
@@ -168,11 +183,11 @@ module egru_update_unit #(
   logic [2:0][PreactBits-1:0]   p_4;
   logic [PreactBits-1:0]        p_g_5_q, p_g_6_q, p_z_5_q, p_z_6_q, p_z_7_q;
   logic signed [PreactBits-1:0] d_5;
-  egru_rom #(.Width(3 * PreactBits), .Depth(InputDepth), .InitFile(InputFile)) u_input (
-    .clk_i, .addr_i((layer[2] == '0 ? token_base_q : '0) + input_2_q), .data_o(p_4)
+  egru_rom #(.Width(3 * PreactBits), .Depth(InputDepth), .InitFile(InputFile), .Weights(Weights), .Memory(FirstMemory), .LoadBits(LoadBits)) u_input (
+    .clk_i, .addr_i((layer[2] == '0 ? token_base_q : '0) + input_2_q), .data_o(p_4), .load_i
   );
-  egru_rom #(.Width(PreactBits), .Depth(Neurons), .InitFile(ResetBiasFile)) u_reset_bias (
-    .clk_i, .addr_i(neuron_q[3]), .data_o(d_5)
+  egru_rom #(.Width(PreactBits), .Depth(Neurons), .InitFile(ResetBiasFile), .Weights(Weights), .Memory(FirstMemory + 1), .LoadBits(LoadBits)) u_reset_bias (
+    .clk_i, .addr_i(neuron_q[3]), .data_o(d_5), .load_i
   );
 
   logic signed [3:0][PreactBits-1:0] scaled, scaled_q;
@@ -202,11 +217,11 @@ module egru_update_unit #(
   logic [GateBits-1:0]         r_7, z_10, z_11_q, z_12_q;
   egru_rescale #(.InBits(SumBits), .OutBits(TableBits), .Shift(int'(PreactFrac) - SigmoidFrac)) u_r_index (.x_i(a_r_5_q), .y_o(r_index_5));
   egru_rescale #(.InBits(SumBits), .OutBits(TableBits), .Shift(int'(PreactFrac) - SigmoidFrac)) u_z_index (.x_i(a_z_8_q), .y_o(z_index_8));
-  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile)) u_r_table (
-    .clk_i, .addr_i({!r_index_5[TableBits-1], r_index_5[TableBits-2:0]}), .data_o(r_7)
+  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile), .Weights(Weights), .Memory(TableMemory), .LoadBits(LoadBits)) u_r_table (
+    .clk_i, .addr_i({!r_index_5[TableBits-1], r_index_5[TableBits-2:0]}), .data_o(r_7), .load_i
   );
-  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile)) u_z_table (
-    .clk_i, .addr_i({!z_index_8[TableBits-1], z_index_8[TableBits-2:0]}), .data_o(z_10)
+  egru_rom #(.Width(GateBits), .Depth(1 << TableBits), .InitFile(SigmoidFile), .Weights(Weights), .Memory(TableMemory), .LoadBits(LoadBits)) u_z_table (
+    .clk_i, .addr_i({!z_index_8[TableBits-1], z_index_8[TableBits-2:0]}), .data_o(z_10), .load_i
   );
 
   // Stages 7 to 10: candidate.
@@ -220,12 +235,14 @@ module egru_update_unit #(
   egru_rescale #(.InBits(ProductBits), .OutBits(TableBits), .Shift(int'(PreactFrac) + int'(GateBits) - TanhFrac)) u_g_index (
     .x_i(a_g_9_q), .y_o(g_index_9)
   );
-  egru_rom #(.Width(GateBits + 1), .Depth(1 << TableBits), .InitFile(TanhFile)) u_g_table (
-    .clk_i, .addr_i({!g_index_9[TableBits-1], g_index_9[TableBits-2:0]}), .data_o(g_11)
+  egru_rom #(.Width(GateBits + 1), .Depth(1 << TableBits), .InitFile(TanhFile), .Weights(Weights), .Memory(TableMemory + 1), .LoadBits(LoadBits)) u_g_table (
+    .clk_i, .addr_i({!g_index_9[TableBits-1], g_index_9[TableBits-2:0]}), .data_o(g_11), .load_i
   );
 
   // State memory: zeroed after reset, read in stages 9 and 10, written in stage 14.
-  logic signed [StateBits-1:0] state_mem [Neurons];
+  // A word is never read while it is written: that would take a neuron in stages 9 and 14 at once, five cycles apart, but a neuron has one turn in a step, and no step begins
+  // before the last neuron of the one before has left (`step_i` needs `empty_o`). What is read without a neuron in stage 9 is not used.
+  (* no_rw_check *) logic signed [StateBits-1:0] state_mem [Neurons];
   logic signed [StateBits-1:0] state_10_q, c_11_q, next_c;
   logic                        clearing_q;
   logic [NeuronBits-1:0]       clear_addr_q;
@@ -241,8 +258,8 @@ module egru_update_unit #(
   logic signed [StateBits-1:0] g_state_11, g_state_12_q, g_state_13_q, c_hat_14_q;
   logic signed [DiffBits-1:0]  diff_12_q, g_reset_12_q, g_reset_13_q, step_13, c_reset_14_q;
   logic signed [BlendBits-1:0] blend_13_q;
-  egru_rom #(.Width(StateBits - 1), .Depth(Neurons), .InitFile(ThresholdFile)) u_threshold (
-    .clk_i, .addr_i(neuron_q[9]), .data_o(theta_11)
+  egru_rom #(.Width(StateBits - 1), .Depth(Neurons), .InitFile(ThresholdFile), .Weights(Weights), .Memory(FirstMemory + 2), .LoadBits(LoadBits)) u_threshold (
+    .clk_i, .addr_i(neuron_q[9]), .data_o(theta_11), .load_i
   );
   assign g_state_11 = StateBits'(g_11) <<< (StateBits - 1 - GateBits);
   egru_rescale #(.InBits(BlendBits), .OutBits(DiffBits), .Shift(int'(GateBits))) u_blend (.x_i(blend_13_q), .y_o(step_13));
@@ -322,6 +339,7 @@ module egru_update_unit #(
 
 `ifndef SYNTHESIS
   initial begin
+    if (QueueDepth < 2 * Reserve) $fatal(1, "egru_update_unit: QueueDepth=%0d must be %0d or more", QueueDepth, 2 * Reserve);
     for (int unsigned l = 0; l < Layers; l++) begin
       if (32'(LeftShifts[8*l +: 8]) > Spread) $fatal(1, "egru_update_unit: Spread=%0d is less than a left shift", Spread);
     end
@@ -329,6 +347,7 @@ module egru_update_unit #(
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (rst_ni) begin
       assert (!(step_i && !empty_o)) else $error("egru_update_unit: a step began before the last one was done");
+      assert (!(valid_q[9] && valid_q[Stages] && neuron_q[9] == neuron_q[Stages])) else $error("egru_update_unit: a state is read while it is written");
       assert ((take_i & ~turn_o) == '0) else $error("egru_update_unit: a row was taken out of turn");
       assert (!fire || queue_ready_unused) else $error("egru_update_unit: an event has no place");
       assert (!step_i || 32'(token_i) < Tokens) else $error("egru_update_unit: token %0d has no input row", token_i);

@@ -8,14 +8,26 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
+from hls_gen.memory_image import MemoryImage
 from sim.drivers import wait_until
+from sim.runner import BenchResult, Parameter, run_bench
 
 PERIOD_NS = 10
 CONTROL, STATUS, ERRORS, CYCLES, STEPS, IRQ_STATUS = 0x30, 0x34, 0x38, 0x40, 0x48, 0x58
+LOAD_ADDRESS, LOAD_DATA, LOADABLE = 0x64, 0x68, 2
+HASH = tuple(random.Random(1).getrandbits(32) for _ in range(8))
 COUNTERS, BLOCK_STRIDE = 0x100, 0x80
 # cycles that a counter is selected before its value stands, and cycles from an address taken to its answer
-COUNTER_WAIT, LATENCY, COUNTER_LATENCY = 16, 2, 18
+COUNTER_WAIT, LATENCY, COUNTER_LATENCY = 16, 4, 18
 PULSES = ("step_i", "sequence_end_i", "token_error_i")
+
+
+def launch(blocks: int, counters: int, bits: int, weights: int) -> BenchResult:
+    """Run the bench."""
+    image = MemoryImage("hash", 32, HASH)
+    parameters: dict[str, Parameter] = {"Blocks": blocks, "CountersPerBlock": counters, "CounterBits": bits, "Lanes": 7 * blocks}
+    parameters |= {"Tokens": 1234, "Classes": 321, "Weights": weights, "HashFile": image.name}
+    return run_bench("egru_axil_registers", "sim.benches.axil_registers", parameters=parameters, files=image.files())
 
 
 class Bench:
@@ -25,6 +37,7 @@ class Bench:
         self.dut = dut
         self.rng = random.Random(cocotb.RANDOM_SEED)
         self.blocks, self.counters, self.bits = (int(dut[name].value) for name in ("Blocks", "CountersPerBlock", "CounterBits"))
+        self.loadable = int(dut.Weights.value) == LOADABLE
         self._stall = stall
 
     async def start(self) -> None:
@@ -75,9 +88,9 @@ class Bench:
 
     def constants(self) -> dict[int, int]:
         """Return the registers that never change."""
-        model_hash = int(self.dut.ModelHash.value)
-        words = {0x10 + 4 * word: model_hash >> 32 * word & 0xFFFFFFFF for word in range(8)}
-        return words | {0x00: 0x45475255, 0x04: int(self.dut.Version.value), 0x50: self.blocks, 0x54: int(self.dut.Lanes.value)}
+        words = {0x10 + 4 * place: word for place, word in enumerate(HASH)}
+        sizes = {0x50: self.blocks, 0x54: int(self.dut.Lanes.value), 0x5C: 1234, 0x60: 321}
+        return words | sizes | {0x00: 0x45475255, 0x04: int(self.dut.Version.value)}
 
     def mapped(self) -> set[int]:
         """Return every address that answers."""
@@ -85,7 +98,7 @@ class Bench:
         counters = {
             COUNTERS + BLOCK_STRIDE * block + 8 * k + half for block in range(self.blocks) for k in range(self.counters) for half in (0, 4)
         }
-        return plain | counters
+        return plain | counters | ({LOAD_ADDRESS, LOAD_DATA} if self.loadable else set())
 
 
 class CounterBlocks:
@@ -283,3 +296,70 @@ async def reads_and_writes_run_side_by_side(dut: Any) -> None:
         await access.wait()
         assert access.data.resp == AxiResp.OKAY
     assert await bench.read(CONTROL) == 2
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(stall=[0.0, 0.6])
+async def loads_go_out_word_by_word(dut: Any, stall: float) -> None:
+    """Parts of words follow each other from the address on; the bus is silent otherwise, and always when weights are not loaded."""
+    bench = Bench(dut, stall)
+    await bench.start()
+    found: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            await RisingEdge(dut.clk_i)
+            if int(dut.load_o.value) >> 61:
+                found.append(int(dut.load_o.value))
+
+    cocotb.start_soon(watch())
+    if not bench.loadable:
+        assert not await bench.write(LOAD_ADDRESS, 0)
+        assert not await bench.write(LOAD_DATA, 1)
+        assert found == []
+        return
+    wanted = []
+    for parts in (1, 3, 16):
+        memory, word = bench.rng.getrandbits(12) | 1, bench.rng.getrandbits(15)
+        assert await bench.write(LOAD_ADDRESS, memory << 20 | parts - 1 << 16 | word)
+        for number in range(3 * parts):
+            data = bench.rng.getrandbits(32)
+            assert await bench.write(LOAD_DATA, data)
+            last = number % parts == parts - 1
+            wanted.append((((2 | last) << 12 | memory) << 16 | word + number // parts) << 32 | data)
+        assert await bench.read(LOAD_ADDRESS) == memory << 20 | parts - 1 << 16 | word + 3
+        assert await bench.read(LOAD_DATA) == 0
+    assert found == wanted
+    assert await bench.read(ERRORS) == 0
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def the_hash_is_loaded_like_any_memory(dut: Any) -> None:
+    """Memory number 0 is what the hash is read from."""
+    bench = Bench(dut)
+    if not bench.loadable:
+        return
+    await bench.start()
+    words = [bench.rng.getrandbits(32) for _ in HASH]
+    assert await bench.write(LOAD_ADDRESS, 0)
+    for word in words:
+        assert await bench.write(LOAD_DATA, word)
+    assert [await bench.read(0x10 + 4 * place) for place in range(8)] == words
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+async def a_load_is_refused_while_busy_or_in_part(dut: Any) -> None:
+    """It answers SLVERR, sets ERRORS[2] and does nothing."""
+    bench = Bench(dut)
+    if not bench.loadable:
+        return
+    await bench.start()
+    assert await bench.write(LOAD_ADDRESS, 0x00500007)
+    for busy, length in ((1, 4), (0, 2)):
+        dut.busy_i.value = busy
+        for address in (LOAD_ADDRESS, LOAD_DATA):
+            assert not await bench.write(address, 0, length)
+            assert await bench.read(ERRORS) == 4
+            assert await bench.write(ERRORS, 4)
+            assert await bench.read(ERRORS) == 0
+        assert await bench.read(LOAD_ADDRESS) == 0x00500007

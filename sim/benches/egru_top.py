@@ -1,6 +1,7 @@
 """The generated core against the integer reference: every event of every layer, every logit, every counter.
 
-The launcher (`sim.equivalence`) gives the generated folder and the token sequences; each sequence ends with TLAST.
+The launcher (`sim.equivalence`) gives the generated folder and the token sequences; each sequence ends with TLAST. It may give another
+model: then the core answers a few tokens with its own model first, is loaded over AXI4-Lite, and is compared with the other.
 """
 
 import json
@@ -12,19 +13,21 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from sim.drivers import EngineMonitor, LogitCollector, TokenDriver, pace_from, start, wait_until
+from hls_gen.registers import CLEAR_COUNTERS, COUNTERS, HASH_WORDS, REFUSED_LOAD, Register, counters_address
+from hls_gen.rtl_backend import describe
+from hls_gen.weight_image import RegisterWrite, generate_for, load_writes
+from sim.drivers import EngineMonitor, Link, LogitCollector, Pace, StreamSource, TokenDriver, pace_from, start, wait_until
 from sim.runner import bench_seed, failure_folder, write_report
 from sim.scoreboard import Scoreboard
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import EventDrivenStream, Step, WorkCounts
 
 GENERATED_VARIABLE = "EGRU_GENERATED"
+LOADED_VARIABLE = "EGRU_LOADED"
+PRELUDE = [0, 1, 0]  # tokens for the first model, without TLAST: they leave state and events behind
 STIMULUS_FILE = "stimulus.json"
-COUNTERS = ("steps", "input_events", "own_events", "macs", "fetch_slots", "idle_slots", "bus_stalls", "output_stalls", "update_cycles")
-# Registers, see egru_axil_registers.sv.
-CYCLES, STEPS, ERRORS, BLOCKS, BLOCK_SIZE = 0x040, 0x048, 0x038, 0x100, 0x80
 
 
 @cocotb.test()
@@ -34,6 +37,12 @@ async def equals_the_reference(dut: Any) -> None:
     model = QuantizedModel.load(generated / "model")
     hardware = json.loads((generated / "hardware.json").read_text())
     sequences = json.loads(Path(STIMULUS_FILE).read_text())
+    prelude: list[Step] = []
+    if LOADED_VARIABLE in os.environ:
+        prelude, _ = _expected(model, [PRELUDE])
+        model = QuantizedModel.load(Path(os.environ[LOADED_VARIABLE]))
+        writes = load_writes(model, hardware)
+        hardware = describe(model, generate_for(model, hardware))
     expected, work = _expected(model, sequences)
     rng = random.Random(bench_seed())
     scoreboard = Scoreboard(
@@ -44,25 +53,39 @@ async def equals_the_reference(dut: Any) -> None:
     )
 
     engines = [block for block in hardware["blocks"] if block["layers"]]
-    monitors = [_watch_engine(dut, block, scoreboard, expected) for block in engines]
+
+    def check_logits(step: int, logits: list[int]) -> None:
+        if step < len(prelude):
+            assert logits == prelude[step].logits.tolist(), "the first model answered wrongly"
+        else:
+            scoreboard.check_logits(step - len(prelude), logits, expected[step - len(prelude)].logits)
+
     collector = LogitCollector(
         dut,
         "m_axis",
         model.classes,
         pace_from(os.environ, "EGRU_OUTPUT_PACE"),
         rng,
-        lambda step, logits: scoreboard.check_logits(step, logits, expected[step].logits),
+        check_logits,
     )
-    driver = TokenDriver(dut, "s_axis", pace_from(os.environ, "EGRU_INPUT_PACE"), rng)
+    source = StreamSource(Link.of(dut, "s_axis_tvalid", "s_axis_tready", "s_axis_tdata", "s_axis_tlast"), Pace.FULL, rng)
     registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i, dut.rst_ni, reset_active_level=False)
     registers.write_if.log.setLevel("WARNING")
     registers.read_if.log.setLevel("WARNING")
 
     await start(dut)
+    if prelude:
+        source.send(*[(token, 0) for token in PRELUDE])
+        await _refuse_a_load(dut, registers)
+        await wait_until(dut, lambda: collector.steps == len(PRELUDE), "the first model's answers")
+        await _load(registers, writes)
+        assert await _read_hash(registers) == model.content_hash()
+    monitors = [_watch_engine(dut, block, scoreboard, expected) for block in engines]
+    driver = TokenDriver(dut, "s_axis", pace_from(os.environ, "EGRU_INPUT_PACE"), rng)
     for sequence in sequences:
         await driver.send(sequence)
     steps = sum(len(sequence) for sequence in sequences)
-    await wait_until(dut, lambda: collector.steps == steps, f"{steps} steps", cycles=20_000_000)
+    await wait_until(dut, lambda: collector.steps == len(prelude) + steps, f"{steps} steps", cycles=20_000_000)
 
     for monitor in monitors:
         monitor.finish()
@@ -71,7 +94,8 @@ async def equals_the_reference(dut: Any) -> None:
     assert scoreboard.values == steps * (2 * neurons + model.classes)
 
     ends = np.cumsum([len(sequence) for sequence in sequences]) - 1
-    scoreboard.check(steps - 1, "top", "end of sequence", collector.sequence_ends, ends)
+    scoreboard.check(steps - 1, "top", "end of sequence", collector.sequence_ends, ends + len(prelude))
+    assert await _read_hash(registers) == model.content_hash()
     counters = await _read_counters(registers, len(hardware["blocks"]))
     _check_counters(scoreboard, counters, work, hardware)
     write_report(
@@ -83,6 +107,29 @@ async def equals_the_reference(dut: Any) -> None:
             "logit_stalls": collector.stream.stalls,
         }
     )
+
+
+async def _refuse_a_load(dut: Any, registers: AxiLiteMaster) -> None:
+    """While the core is busy a load is refused, and says so."""
+    await wait_until(dut, lambda: dut.busy.value == 1, "the first token")
+    for address in (Register.LOAD_ADDRESS, Register.LOAD_DATA):
+        answer = await registers.write(address, bytes(4))
+        assert answer.resp == AxiResp.SLVERR
+        assert await registers.read_dword(Register.ERRORS) == REFUSED_LOAD
+        await registers.write_dword(Register.ERRORS, REFUSED_LOAD)
+        assert await registers.read_dword(Register.ERRORS) == 0
+
+
+async def _load(registers: AxiLiteMaster, writes: Sequence[RegisterWrite]) -> None:
+    for write in [*writes, RegisterWrite(Register.CONTROL, (CLEAR_COUNTERS,))]:
+        for word in write.words:
+            answer = await registers.write(write.address, word.to_bytes(4, "little"))
+            assert answer.resp == AxiResp.OKAY
+
+
+async def _read_hash(registers: AxiLiteMaster) -> str:
+    words = [await registers.read_dword(Register.MODEL_HASH + 4 * word) for word in range(HASH_WORDS)]
+    return f"{sum(int(word) << 32 * place for place, word in enumerate(words)):064x}"
 
 
 def _expected(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> tuple[list[Step], WorkCounts]:
@@ -122,12 +169,12 @@ async def _read_counters(registers: AxiLiteMaster, blocks: int) -> dict[str, Any
         return int(low) | int(high) << 32
 
     counters: dict[str, Any] = {
-        "cycles": await read64(CYCLES),
-        "steps": await read64(STEPS),
-        "errors": int(await registers.read_dword(ERRORS)),
+        "cycles": await read64(Register.CYCLES),
+        "steps": await read64(Register.STEPS),
+        "errors": int(await registers.read_dword(Register.ERRORS)),
     }
     counters["blocks"] = [
-        {name: await read64(BLOCKS + BLOCK_SIZE * block + 8 * place) for place, name in enumerate(COUNTERS)} for block in range(blocks)
+        {name: await read64(counters_address(block) + 8 * place) for place, name in enumerate(COUNTERS)} for block in range(blocks)
     ]
     return counters
 

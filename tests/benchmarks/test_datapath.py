@@ -9,9 +9,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from benchmarks import datapath
-from benchmarks.datapath import DENSE, Case, CaseResult, Results, law_name, measure, read_results, synthetic_cases, with_law_ratios
+from benchmarks.datapath import DENSE, Case, CaseResult, Results, law_name, measure, synthetic_cases, with_law_ratios
 from benchmarks.datapath_model import ControlledSpec
 from benchmarks.datapath_report import plot, table
+from benchmarks.results_file import read_results, write_results
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
 
@@ -129,7 +130,7 @@ def test_a_trained_model_is_measured_with_its_decoder(work: Path, tmp_path: Path
     out = tmp_path / "out.json"
     result = command("--only", "trained", "--model", tmp_path / "model", "--lanes", "4", "--out", out, "--work", work)
     assert result.exit_code == 0
-    found = read_results(out)
+    found = read_results(out, Results)
     assert found is not None
     (case,) = found.cases
     assert (case.layers, case.units, case.lanes, case.steps) == ([12, 8], 20, 4 + 4 + 3, 10)
@@ -140,7 +141,7 @@ def test_the_report_is_made_from_the_result_file_alone(measured: list[CaseResult
     pytest.importorskip("matplotlib", reason="the plot is optional: pip install 'egru-fpga[bench]'")
     results = Results(generator="x", cases=measured, skipped={"trained": "no model"})
     out = tmp_path / "out.json"
-    datapath.write_results(results, out)
+    write_results(results, out)
     assert command("--out", out, "--report", tmp_path).exit_code == 0
     page = (tmp_path / "datapath_results.md").read_text()
     assert page == table(results, "datapath_results.svg")

@@ -157,9 +157,9 @@ def test_an_unknown_board(refused: Callable[..., str], tiny: Tiny, tmp_path: Pat
 def test_a_model_larger_than_the_board_is_refused_before_place_and_route(
     refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = load_board("ulx3s_85f").model_copy(update={"budget": Budget(lut4=83_640, ff=100, bram=208, dsp=156)})
+    small = load_board("ulx3s_85f").model_copy(update={"budget": Budget(lut=83_640, ff=100, bram=208, dsp=156)})
     monkeypatch.setattr(board, "load_board", lambda name: small)
-    monkeypatch.setattr("egru.place_and_route.NEXTPNR", "no-such-program")
+    monkeypatch.setattr("egru.place_and_route.place_and_route_step", lambda *arguments: pytest.fail("was placed"))
     line = refused("build", LOOP_BACK, "--out", tmp_path / "out")
     assert "the design needs " in line
     assert " ff but board ulx3s_85f has 100; use fewer lanes" in line

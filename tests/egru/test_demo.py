@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from egru.flow import DemoFolder
 from egru.place_and_route import BuildResult
 from egru.summary import BuildSummary, Summary, summary_table
-from hls_gen import rtl_backend
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.project import Project, write_project
 from sw_model.errors import UserError
 from sw_model.export import export_checkpoint
 from sw_model.quantized_model import QuantizedModel
@@ -16,10 +18,11 @@ from tests.egru.conftest import Outcome, Tiny, egru
 
 RESULT = BuildResult(
     board="ulx3s_85f",
-    lut4=5000,
+    lut=5000,
     ff=3000,
     bram=8,
     dsp=11,
+    spram=0,
     fmax_mhz=61.5,
     fmax_mhz_per_seed={1: 61.5},
     seed=1,
@@ -143,16 +146,15 @@ def test_a_build_that_fails_ends_the_simulation(
 def test_a_mismatch_in_simulation_is_exit_code_1_without_a_summary(
     tiny: Tiny, proved: tuple[Path, Summary], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    write = rtl_backend.write
 
-    def write_with_a_fault(model: QuantizedModel, config: object, folder: Path, *, force: bool) -> rtl_backend.GeneratedRtl:
-        generated = write(model, config, folder, force=force)  # type: ignore[arg-type]
+    def write_with_a_fault(model: QuantizedModel, config: HardwareConfig, folder: Path, **options: Any) -> Project:
+        written = write_project(model, config, folder, **options)
         bias = folder / "mem" / "decoder_bias.mem"
         first, *rest = bias.read_text().splitlines()
         bias.write_text("\n".join([f"{int(first, 16) ^ 1:0{len(first)}x}", *rest, ""]))
-        return generated
+        return written
 
-    monkeypatch.setattr(rtl_backend, "write", write_with_a_fault)
+    monkeypatch.setattr("egru.flow.write_project", write_with_a_fault)
     done = demo(tiny, tmp_path / "out", "--no-build")
     assert done.code == 1
     assert done.err.splitlines()[-1].startswith("check failed: egru simulate ")
@@ -193,5 +195,5 @@ def test_the_whole_demo_ends_in_a_bitstream(tiny: Tiny, tmp_path: Path) -> None:
     bitstream = (out / summary.build.bitstream).read_bytes()
     assert len(bitstream) == summary.build.bitstream_bytes
     assert b"LFE5U-85F" in bitstream[:200]
-    assert summary.build.lut4 > 0
+    assert summary.build.lut > 0
     assert summary.equivalence.rtl_vs_reference.mismatches == 0

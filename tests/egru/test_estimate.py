@@ -28,7 +28,7 @@ def test_time_is_cycles_at_the_clock_of_the_board_or_the_one_asked_for(tiny: Tin
     at_board, at_80 = egru(*command).json(), egru(*command, "--clock-mhz", 80).json()
     assert at_board["us_per_step"] == at_board["cycles_per_step"] / 50
     assert at_80["us_per_step"] == at_80["cycles_per_step"] / 80
-    assert at_board["board"] == {"name": "ulx3s_85f", "bram": 208, "dsp": 156}
+    assert at_board["board"] == {"name": "ulx3s_85f", "lut": 83_640, "ff": 83_640, "bram": 208, "dsp": 156}
 
 
 def test_figures_and_limits_are_shown_as_tables(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_figures_and_limits_are_shown_as_tables(tiny: Tiny, monkeypatch: pytest.
 
 
 def test_a_core_that_the_board_cannot_hold_is_one_line(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = load_board("ulx3s_85f").model_copy(update={"budget": Budget(lut4=1, ff=1, bram=3, dsp=156)})
+    small = load_board("ulx3s_85f").model_copy(update={"budget": Budget(lut=83_640, ff=83_640, bram=3, dsp=156)})
     monkeypatch.setattr(board, "load_board", lambda name: small)
     done = egru("estimate", tiny.model, "--lanes", 2, "--steps", 5, "--data", tiny.text, "--board", "small")
     assert (done.code, done.out) == (2, "")
@@ -73,7 +73,7 @@ def test_generate_refuses_a_core_that_the_board_cannot_hold_and_writes_nothing(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fits = ("generate", tiny.model, "--lanes", 2, "--board", "ulx3s_85f", "--out", tmp_path / "out")
-    small = load_board("ulx3s_85f").model_copy(update={"budget": Budget(lut4=1, ff=1, bram=3, dsp=156)})
+    small = load_board("ulx3s_85f").model_copy(update={"budget": Budget(lut=83_640, ff=83_640, bram=3, dsp=156)})
     with monkeypatch.context() as patch:
         patch.setattr(board, "load_board", lambda name: small)
         done = egru(*fits)

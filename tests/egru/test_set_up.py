@@ -63,7 +63,10 @@ def test_a_wheel_carries_code_boards_rtl_and_recipes(tmp_path: Path) -> None:
     subprocess.run(command, check=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     data = {
-        str(path.relative_to(ROOT)) for folder in ("boards", "rtl_templates") for path in (ROOT / folder).rglob("*.*") if path.is_file()
+        str(path.relative_to(ROOT))
+        for folder in ("boards", "rtl_templates", "sim/models", "sim/board")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.is_file()
     }
     code = {str(path.relative_to(ROOT)) for folder in wanted[4:] for path in (ROOT / folder).rglob("*.py")}
     assert {name for name in data | code if "__pycache__" not in name} <= names

@@ -43,7 +43,20 @@ def test_scatter_puts_values_in_their_slots_and_leaves_the_rest() -> None:
     # two parts of two lanes: rows 0 to 1 and 2 to 4 of each
     first, second = pack_rows(np.array([5, 1, 1]), 2), pack_rows(np.array([3, 9, 2, 2, 1]), 2)
     parts = (BlockPart(0, first, 0, 0), BlockPart(1, second, 2, 0))
-    block = BlockPlan("layers", parts, inputs=0, lanes=2, rows=5, update_units=1, field_bits=2, weight_bits=8, acc_bits=20, acc_frac=14)
+    block = BlockPlan(
+        "layers",
+        parts,
+        inputs=0,
+        lanes=2,
+        rows=5,
+        update_units=1,
+        field_bits=2,
+        weight_bits=8,
+        acc_bits=20,
+        acc_frac=14,
+        capacity=None,
+        longest_column=0,
+    )
     placed = np.full(block.slots, -1)
     block.scatter(parts[0], np.array([10, 11, 12]), placed)
     block.scatter(parts[1], np.array([20, 21, 22, 23, 24]), placed)

@@ -1,9 +1,8 @@
 import pytest
 
-from sim.runner import run_bench
+from sim.benches.axil_registers import launch
 
 
-@pytest.mark.parametrize(("blocks", "counters", "bits"), [(1, 1, 16), (4, 9, 40), (30, 16, 64)])
-def test_axil_registers(blocks: int, counters: int, bits: int) -> None:
-    parameters = {"Blocks": blocks, "CountersPerBlock": counters, "CounterBits": bits, "Lanes": 7 * blocks}
-    run_bench("egru_axil_registers", "sim.benches.axil_registers", parameters=parameters)
+@pytest.mark.parametrize(("blocks", "counters", "bits", "weights"), [(1, 1, 16, 0), (4, 9, 40, 2), (30, 16, 64, 1)])
+def test_axil_registers(blocks: int, counters: int, bits: int, weights: int) -> None:
+    launch(blocks, counters, bits, weights)

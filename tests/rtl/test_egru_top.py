@@ -26,6 +26,7 @@ class Case:
     steps: int = 120
     silent_layers: tuple[int, ...] = ()
     all_fire: bool = False
+    loaded: RandomModelSpec | None = None
 
 
 NARROW = Formats(event_bits=4, state_bits=12, gate_bits=9, preact_bits=10, preact_frac=6)
@@ -81,6 +82,23 @@ CASES = [
         RandomModelSpec(hidden=(18, 26), density=0.2, formats=WIDE, seed=10),
         HardwareConfig(lanes=(3, 8, 2), lanes_per_update_unit=8, entry_format="gate-group", queue_depth=8),
     ),
+    Case(
+        "two_layers_with_weights_that_can_be_swapped",
+        RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=11),
+        HardwareConfig(lanes=(4, 3, 2), weights="swappable"),
+    ),
+    Case(
+        "two_layers_loaded_with_another_model",
+        RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=12),
+        HardwareConfig(lanes=(4, 3, 2), weights="loadable"),
+        loaded=RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=13),
+    ),
+    Case(
+        "three_layers_share_lanes_in_groups_of_gates_loaded_with_another_model",
+        RandomModelSpec(hidden=(16, 9, 13), density=0.3, weight_bits=4, classes=6, tokens=5, seed=14),
+        HardwareConfig(engines="shared", lanes=(7, 3), entry_format="gate-group", weights="loadable", weight_capacity=(700, 100)),
+        loaded=RandomModelSpec(hidden=(16, 9, 13), density=0.3, weight_bits=4, classes=6, tokens=5, seed=15),
+    ),
 ]
 
 
@@ -114,12 +132,18 @@ def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
     model = random_model(case.model)
     write(model, case.hardware, tmp_path / "rtl")
     tokens = sequences(case, model)
-    full = check_equivalence(tmp_path / "rtl", tokens, seed=case.model.seed)
+    loaded = None
+    if case.loaded is not None:
+        loaded = tmp_path / "other"
+        random_model(case.loaded).save(loaded)
+    full = check_equivalence(tmp_path / "rtl", tokens, seed=case.model.seed, loaded=loaded)
     check_exercised(case, full)
     # The same build under random stalls on both streams and with other initial values.
     shared = case.hardware.engines == "shared"
     pace = Pace.RARE if shared else Pace.LIGHT
-    stalled = check_equivalence(tmp_path / "rtl", tokens, seed=case.model.seed + 1000, input_pace=pace, output_pace=Pace.BURSTS)
+    stalled = check_equivalence(
+        tmp_path / "rtl", tokens, loaded=loaded, seed=case.model.seed + 1000, input_pace=pace, output_pace=Pace.BURSTS
+    )
     check_exercised(case, stalled)
     assert stalled.logit_stalls > 0
     assert stalled.cycles >= full.cycles

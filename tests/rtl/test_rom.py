@@ -17,5 +17,13 @@ from sim.benches.rom import launch
         (19, 9000, 19),
     ],
 )
-def test_rom(width: int, depth: int, slices: int) -> None:
-    launch(width, depth, slices)
+@pytest.mark.parametrize("weights", [0, 2])
+def test_rom(width: int, depth: int, slices: int, weights: int) -> None:
+    report = launch(width, depth, slices, weights).report
+    assert report["written"] >= depth * 3 // 4
+    assert report["others"] > depth // 8
+
+
+@pytest.mark.parametrize(("width", "depth"), [(5, 1), (40, 100), (7, 300)])
+def test_a_memory_whose_words_are_rounded_up(width: int, depth: int) -> None:
+    launch(width, depth, 1, weights=1)

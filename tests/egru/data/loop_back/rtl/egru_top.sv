@@ -33,11 +33,13 @@ module egru_top (
 );
   logic       unused_reset, unused_clear, unused_block;
   logic [3:0] unused_index;
+  logic [61:0] unused_load;
   egru_axil_registers #(
     .Blocks(1),
     .CountersPerBlock(1),
     .CounterBits(8),
-    .Lanes(1)
+    .Lanes(1),
+    .Classes(1)
   ) u_registers (
     .clk_i,
     .rst_ni,
@@ -69,6 +71,7 @@ module egru_top (
     .counter_data_i  (8'd0),
     .soft_reset_o    (unused_reset),
     .counters_clear_o(unused_clear),
+    .load_o          (unused_load),
     .irq_o
   );
   assign m_axis_tdata  = {16'd0, s_axis_tdata};

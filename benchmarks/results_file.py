@@ -1,0 +1,65 @@
+"""What every benchmark does with its results and its errors."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TypeVar
+
+import typer
+from pydantic import BaseModel
+
+from egru.output import progress_console
+from sim.runner import BenchError
+from sw_model.errors import UserError
+
+ResultsT = TypeVar("ResultsT", bound=BaseModel)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside and move into place: a file that is there is whole, whoever else writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)  # temporary files are private
+    os.replace(file.name, path)
+
+
+def write_results(results: BaseModel, path: Path) -> None:
+    """Write ``results`` as the JSON file ``path``."""
+    write_text(path, results.model_dump_json(indent=1) + "\n")
+
+
+def read_results(path: Path, kind: type[ResultsT]) -> ResultsT | None:
+    """Return the results in ``path``, None when there are none."""
+    return kind.model_validate_json(path.read_text()) if path.is_file() else None
+
+
+def require_results(path: Path, kind: type[ResultsT], remedy: str = "run the benchmark first") -> ResultsT:
+    """Return the results in ``path``.
+
+    Raises:
+        UserError: When there are none.
+    """
+    found = read_results(path, kind)
+    if found is None:
+        raise UserError(f"result file {path}", "does not exist", remedy)
+    return found
+
+
+@contextmanager
+def errors_to_exit_codes() -> Iterator[None]:
+    """Turn what a user can mend into exit code 2, and a core that differs from the reference into 1, each with one line on stderr."""
+    try:
+        yield
+    except UserError as error:
+        _say(error)
+        raise typer.Exit(2) from None
+    except BenchError as error:
+        _say(error)
+        raise typer.Exit(1) from None
+
+
+def _say(error: Exception) -> None:
+    progress_console.print(f"error: {error}", soft_wrap=True, markup=False)

@@ -1,0 +1,92 @@
+"""`egru run`: a model on a board, or on the simulated board, live."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from egru.output import CheckFailedError, print_json, progress_console
+
+if TYPE_CHECKING:
+    from egru.running import Connection, RunResult
+
+COUNT_SECONDS = 2.0
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="Folder that `egru generate` wrote; for a real port also one that `egru export` wrote.")],
+    port: Annotated[str, typer.Option(help="Serial port of the board, e.g. /dev/ttyUSB0; `sim` builds and runs the board in simulation.")],
+    board: Annotated[str | None, typer.Option(help="What is at the port, or is simulated; the board FOLDER was generated for.")] = None,
+    baud: Annotated[int | None, typer.Option(help="Baud rate; the board's if not given. With `sim` the board is built for it.")] = None,
+    load: Annotated[Path | None, typer.Option(help="Another model, written into the device first; FOLDER has loadable weights.")] = None,
+    data: Annotated[str | None, typer.Option(help="Text whose held-out part is streamed; the embedded one if the model knows it.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to stream.")] = 200,
+    batch: Annotated[int, typer.Option(min=1, help="Tokens per request; the device's limit if that is lower.")] = 32,
+    generate: Annotated[int | None, typer.Option(min=1, help="Write so many symbols instead: each answer is the next token.")] = None,
+    prompt: Annotated[str, typer.Option(help="With --generate: the text to go on from.")] = "The ",
+    temperature: Annotated[float, typer.Option(help="With --generate: 0 takes the likeliest symbol; above, symbols are drawn.")] = 0.0,
+    check: Annotated[bool, typer.Option("--check", help="Compare every answer, and the counters, with the integer reference.")] = False,
+    noise: Annotated[float, typer.Option(help="A test of the link, with `sim` only: share of bytes dropped, doubled or flipped.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of random tokens, noise, drawn symbols and the simulation's initial state.")] = 1,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
+) -> None:
+    """Stream text to a device, show its answers and its pace. Exit code 1 when --check finds another answer than the reference's."""
+    from egru import running
+    from egru.run_view import watching
+    from sim.simulated_board import board_of
+
+    model = running.load_runnable(folder if load is None else load)
+    stimulus = running.held_out(model, tokens, data, seed) if generate is None else running.prompt_tokens(model, prompt)
+    if stimulus.remark:
+        progress_console.print(stimulus.remark, soft_wrap=True)
+    with running.connected(
+        folder, model, running.Target(port, board or board_of(folder), baud, noise, seed), load=load is not None
+    ) as connection:
+        device = connection.accelerator
+        with watching(stimulus, connection.description, plain=plain) as watch:
+            session = running.Run(connection, stimulus, watch or (lambda _: None), COUNT_SECONDS if watch else 0.0)
+            if generate is None:
+                result = session.stream(batch)
+            else:
+                result = session.generate(generate, running.sampler(device, model, temperature, seed))
+        if check:
+            result = running.compare(result, model, device.logits() if device.has_logits else None)
+    if json:
+        print_json(_report(result, connection))
+    else:
+        if generate is not None:
+            Console().print(stimulus.separator.join(stimulus.vocabulary[token] for token in result.tokens), highlight=False, markup=False)
+        Console().print(_table(result, connection, checked=check))
+    if result.mismatch:
+        raise CheckFailedError(result.mismatch)
+
+
+def _report(result: "RunResult", connection: "Connection") -> dict[str, Any]:
+    noise = None if connection.noise is None else {way: vars(damage) for way, damage in connection.noise.items()}
+    return {**result.to_json(), "noise": noise, "simulation": connection.simulation or None}
+
+
+def _table(result: "RunResult", connection: "Connection", *, checked: bool) -> Table:
+    table = Table("what", "measured", title=result.device)
+    steps, counters, link = len(result.answers), result.counters, result.link
+    table.add_row("shown", result.stimulus)
+    table.add_row("answers", f"{steps:,} in {result.seconds:.2f} s: {steps / result.seconds:,.1f} per second")
+    if result.predicted is not None and steps > 1:
+        table.add_row("next symbol foreseen", f"{100 * result.predicted / (steps - 1):.1f} %")
+    table.add_row(
+        "events", f"{counters.events:,}: {counters.events / steps:,.1f} per step, {counters.events / result.seconds:,.0f} per second"
+    )
+    table.add_row("clock cycles per step", f"{counters.cycles / steps:,.1f}")
+    table.add_row("link", f"{link.requests:,} requests, {link.retries:,} retries, {link.rejected:,} bad frames")
+    for way, damage in (connection.noise or {}).items():
+        table.add_row(f"bytes spoilt {way}", f"{damage.dropped} dropped, {damage.doubled} doubled, {damage.flipped} flipped")
+    if connection.simulation:
+        table.add_row("simulated clock cycles per second", f"{connection.simulation['cycles_per_second']:,.0f}")
+    if checked:
+        table.add_row(
+            "compared with the reference", f"{result.compared:,}, " + (f"then: {result.mismatch}" if result.mismatch else "all equal")
+        )
+    return table

@@ -1,0 +1,86 @@
+"""The generated folder: everything that a user needs to simulate, build and load a core, without this package.
+
+rtl/ mem/ model/ hardware.json   the core, see `hls_gen.rtl_backend`
+tb/                              self-checking testbench with stimulus and answers of the integer reference
+Makefile egru.core README.md     make sim, make bitstream, make flash; FuseSoC; what it is
+manifest.json                    what it was made of, SHA-256 of every file
+scripts/ and constraints         for a board, with its top in rtl/
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hls_gen.board import Board
+from hls_gen.board_files import board_files
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.manifest import Manifest, file_hashes, generator, write_manifest
+from hls_gen.project_descriptions import Contents, descriptions
+from hls_gen.rtl_backend import GeneratedRtl, generate, write_core
+from hls_gen.testbench import TESTBENCH_FOLDER, Stimulus, random_stimulus, testbench_files
+from sw_model.output_folder import staged_folder
+from sw_model.quantized_model import QuantizedModel
+
+
+@dataclass(frozen=True)
+class Project:
+    """What was written.
+
+    Attributes:
+        generated: The core.
+        manifest: What stands in manifest.json.
+    """
+
+    generated: GeneratedRtl
+    manifest: Manifest
+
+
+def write_project(
+    model: QuantizedModel,
+    config: HardwareConfig,
+    folder: Path,
+    *,
+    board: Board | None = None,
+    clock_mhz: float | None = None,
+    stimulus: Stimulus | None = None,
+    force: bool = False,
+) -> Project:
+    """Generate ``model`` and write the folder described above, all or nothing; the same input gives the same bytes.
+
+    Args:
+        model: The model.
+        config: Its hardware.
+        folder: Where to.
+        board: The board to build for; None for the core alone.
+        clock_mhz: The core's clock asked for; None for the board's default.
+        stimulus: What the testbench shows the core; random tokens if not given.
+        force: Replace what ``folder`` holds.
+
+    Raises:
+        UserError: When the configuration cannot work, the board cannot make the clock, or ``folder`` may not be written.
+    """
+    generated = generate(model, config)
+    stimulus = stimulus or random_stimulus(model)
+    added = None if board is None else board_files(board, model, generated, clock_mhz)
+    with staged_folder(folder, force=force) as staging:
+        write_core(model, generated, staging)
+        _write(staging, {f"{TESTBENCH_FOLDER}/{name}": text for name, text in testbench_files(model, generated.plan, stimulus).items()})
+        _write(staging, {} if added is None else added.files)
+        _write(staging, descriptions(Contents(model, generated, stimulus, added)))
+        manifest = Manifest(
+            generator=generator(),
+            model_hash=model.content_hash(),
+            hardware=config.model_dump(mode="json"),
+            board=board.name if board else None,
+            core_mhz=added.core_mhz if added else None,
+            stimulus=stimulus.title,
+            files=file_hashes(staging),
+        )
+        write_manifest(manifest, staging)
+    return Project(generated, manifest)
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)

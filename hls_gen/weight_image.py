@@ -1,0 +1,73 @@
+"""New weights for hardware that stands: whether a model fits it, and how its memory images get there.
+
+Hardware with ``weights = "swappable"`` or ``"loadable"`` follows from the shape of its model alone: another model of that shape differs
+in the memory images only. `hardware.json` of the generated folder says which shape that is.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.registers import SOFT_RESET, Register
+from hls_gen.rtl_backend import PART_BITS, GeneratedRtl, generate, memory_table, model_shape
+from sw_model.errors import UserError
+from sw_model.quantized_model import QuantizedModel
+
+
+class RegisterWrite(NamedTuple):
+    """Words for one register, one after the other."""
+
+    address: int
+    words: tuple[int, ...]
+
+
+def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> GeneratedRtl:
+    """Generate ``model`` for hardware that stands.
+
+    Args:
+        model: The new model.
+        hardware: What ``hardware.json`` of the generated folder says.
+
+    Raises:
+        UserError: When the hardware's weights are fixed, or the model is of another shape or too large.
+    """
+    config = HardwareConfig.model_validate(hardware["config"])
+    if config.weights == "fixed":
+        raise UserError(
+            "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
+        )
+    there = hardware["shape"]
+    for name, value in model_shape(model).items():
+        if there.get(name) != value:
+            raise UserError(
+                f"model with {name}={value}",
+                f"does not fit a design for {name}={there.get(name, 'none')}",
+                "generate and build it for this model",
+            )
+    # A capacity that followed from the first model stays.
+    capacities = tuple(block["capacity"] for block in hardware["blocks"])
+    generated = generate(model, config.model_copy(update={"weight_capacity": capacities}))
+    if memory_table(generated.memories) != hardware["memories"]:
+        raise UserError("hardware.json", "lists other memories than this version generates", "generate and build the design again")
+    return generated
+
+
+def load_writes(model: QuantizedModel, hardware: Mapping[str, Any]) -> list[RegisterWrite]:
+    """Return what a host writes to load ``model`` over AXI4-Lite: every memory, the hash last, between two resets of the core.
+
+    The core must be idle. The first reset ends what still goes on of the last step, the second one forgets the state; both also switch the
+    interrupt off.
+
+    Raises:
+        UserError: When the hardware cannot load, or not this model.
+    """
+    if hardware["config"]["weights"] != "loadable":
+        raise UserError(f"a design with weights={hardware['config']['weights']}", "cannot be loaded", "generate it with --weights loadable")
+    reset = RegisterWrite(Register.CONTROL, (SOFT_RESET,))
+    writes = [reset]
+    for number, image in reversed(list(enumerate(generate_for(model, hardware).memories))):
+        parts = -(-image.bits // PART_BITS)
+        writes.append(RegisterWrite(Register.LOAD_ADDRESS, (number << 20 | parts - 1 << 16,)))
+        data = (word >> PART_BITS * part & (1 << PART_BITS) - 1 for word in image.words for part in range(parts))
+        writes.append(RegisterWrite(Register.LOAD_DATA, tuple(data)))
+    return [*writes, reset]

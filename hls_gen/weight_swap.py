@@ -1,0 +1,139 @@
+"""A build whose weights may be swapped: signatures before synthesis, the model after routing. The first model gets there as all others do.
+
+What a later swap needs stays in the build's folder ``swap/``: the routed design with the signatures, the map of its columns, and
+`hardware.json`.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hls_gen.bitstream_memory import BitstreamFamily, ColumnMap, ImageFile, find_columns, replace_contents, signature
+from hls_gen.board import Board, Toolchain
+from hls_gen.memory_image import MemoryImage, format_words, image_slices, parse_words
+from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER
+from sw_model.errors import UserError
+
+SWAP_FOLDER = "swap"
+COLUMNS_FILE = "columns.json"
+ROUTED_FILE = "routed.txt"
+FAMILIES = {Toolchain.ECP5: BitstreamFamily.ECP5, Toolchain.ICE40: BitstreamFamily.ICE40}
+
+
+@dataclass(frozen=True)
+class SwappableBuild:
+    """What is known of a build's memories before it is routed.
+
+    Attributes:
+        generated: The generated folder.
+        family: Of the device.
+        files: All memory image files.
+    """
+
+    generated: Path
+    family: BitstreamFamily
+    files: tuple[ImageFile, ...]
+
+
+def begin(generated: Path, board: Board, work: Path) -> SwappableBuild | None:
+    """Put signatures in the place of the memory images in ``work``; return None when the weights are not to be swapped.
+
+    Raises:
+        UserError: When they are, but not on this board.
+    """
+    path = generated / HARDWARE_FILE
+    hardware = json.loads(path.read_text()) if path.is_file() else {}
+    if hardware.get("config", {}).get("weights") != "swappable":
+        return None
+    if board.toolchain not in FAMILIES:
+        remedy = "generate with --weights loadable or fixed, or use a board with an ECP5 or iCE40"
+        raise UserError(f"board {board.name} ({board.toolchain})", "has a bitstream in which weights cannot be swapped", remedy)
+    files = image_files(hardware)
+    for file in files:
+        (work / MEMORY_FOLDER / file.name).write_text(format_words(signature(file), file.bits))
+    return SwappableBuild(generated, FAMILIES[board.toolchain], files)
+
+
+def finish(swappable: SwappableBuild, work: Path, routed_file: str) -> None:
+    """Find the signatures in the routed design, keep it in ``swap/``, and put the model's images there and in ``work``.
+
+    Raises:
+        UserError: When a part of a memory is not found, or an image of the generated folder is damaged.
+    """
+    routed = (work / routed_file).read_text()
+    columns = find_columns(swappable.family, routed, swappable.files)
+    folder = work / SWAP_FOLDER
+    folder.mkdir()
+    (folder / ROUTED_FILE).write_text(routed)
+    (folder / COLUMNS_FILE).write_text(columns.to_json())
+    shutil.copyfile(swappable.generated / HARDWARE_FILE, folder / HARDWARE_FILE)
+    (work / routed_file).write_text(replace_contents(routed, columns, read_words(swappable.generated / MEMORY_FOLDER, swappable.files)))
+    for file in swappable.files:
+        shutil.copyfile(swappable.generated / MEMORY_FOLDER / file.name, work / MEMORY_FOLDER / file.name)
+
+
+@dataclass(frozen=True)
+class SwapFolder:
+    """What `finish` kept.
+
+    Attributes:
+        hardware: `hardware.json` of the first model.
+        columns: Where the images lie.
+        routed: The routed design.
+    """
+
+    hardware: dict[str, Any]
+    columns: ColumnMap
+    routed: str
+
+
+def read_swap_folder(build: Path) -> SwapFolder:
+    """Read what the build in folder ``build`` kept.
+
+    Raises:
+        UserError: When it kept nothing, or something is damaged.
+    """
+    folder = build / SWAP_FOLDER
+    if not folder.is_dir():
+        remedy = "give a folder that egru build made of a design generated with --weights swappable"
+        raise UserError(f"folder {build}", f"holds no {SWAP_FOLDER}/", remedy)
+    try:
+        texts = {name: (folder / name).read_text() for name in (HARDWARE_FILE, COLUMNS_FILE, ROUTED_FILE)}
+        hardware = json.loads(texts[HARDWARE_FILE])
+    except (OSError, ValueError):
+        raise UserError(f"folder {folder}", "is damaged", "build the design again") from None
+    return SwapFolder(hardware, ColumnMap.from_json(texts[COLUMNS_FILE]), texts[ROUTED_FILE])
+
+
+def image_files(hardware: Mapping[str, Any]) -> tuple[ImageFile, ...]:
+    """Return the files of all memory images that `hardware.json` lists."""
+    return tuple(
+        ImageFile(name, bits, memory["depth"])
+        for memory in hardware["memories"]
+        for name, _, bits in image_slices(memory["name"], memory["bits"], memory["depth"])
+    )
+
+
+def image_words(memories: Iterable[MemoryImage]) -> dict[str, list[int]]:
+    """Return the words of every file of ``memories``."""
+    return {name: parse_words(text) for image in memories for name, text in image.files().items()}
+
+
+def read_words(folder: Path, files: Iterable[ImageFile]) -> dict[str, list[int]]:
+    """Read the memory images in ``folder``.
+
+    Raises:
+        UserError: When a file is missing or is none.
+    """
+    found = {}
+    for file in files:
+        try:
+            found[file.name] = parse_words((folder / file.name).read_text())
+        except (OSError, ValueError):
+            raise UserError(f"memory image {folder / file.name}", "is missing or damaged", "generate the folder again") from None
+        if len(found[file.name]) != file.depth or max(found[file.name]) >> file.bits:
+            raise UserError(f"memory image {folder / file.name}", "is not what hardware.json says", "generate the folder again")
+    return found
