@@ -10,11 +10,12 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench-datapath test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo bench-datapath bench-boards test lint typecheck unit format wheel clean distclean
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT)"
 	@echo "make bench-datapath  the datapath in clock cycles by RTL simulation, and its clock after place and route; MODEL=exported/model adds that one"
+	@echo "make bench-boards    trains a model for each of four boards and takes it to a bitstream; about an hour"
 	@echo "make test      lint, types and all tests"
 	@echo "make lint      ruff only"
 	@echo "make typecheck mypy only"
@@ -47,6 +48,17 @@ bench-datapath: host $(STAMP)
 	$(BIN)/python -m benchmarks.datapath $(if $(MODEL),--model $(MODEL))
 	$(BIN)/python -m benchmarks.datapath_build
 	$(BIN)/python -m benchmarks.datapath --report docs
+
+# A recipe, trained, pruned, quantised and exported. Finished phases are kept.
+runs/boards/models/%/model: sw_model/recipes/%.toml | host $(STAMP)
+	$(BIN)/egru train --config $< --out $(@D)/dense --resume
+	$(BIN)/egru prune $(@D)/dense --config $< --out $(@D)/pruned --resume
+	$(BIN)/egru train --quantise --from $(@D)/pruned --config $< --out $(@D)/quantised --resume
+	$(BIN)/egru export $(@D)/quantised --out $@ --force
+
+bench-boards: $(foreach recipe,tiny small demo,runs/boards/models/$(recipe)/model)
+	$(BIN)/python -m benchmarks.boards --model icebreaker=runs/boards/models/tiny/model --model tang_nano_20k=runs/boards/models/small/model \
+		--model colorlight_i9=runs/boards/models/demo/model --model ulx3s_85f=runs/boards/models/demo/model --lanes ulx3s_85f=4,8,2
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
 """Trained models on the boards, from the artifact to a bitstream: ``python -m benchmarks.boards --model icebreaker=runs/model``.
 
-For each board: the hardware that `hls_gen.fit` chooses for the model, the generated core against the integer reference on held-out text
-(==, every event and logit), synthesis, place and route with several placer seeds, and the bitstream of the fastest. The result file keeps
-the boards that are not run this time.
+For each board: the hardware that `hls_gen.fit` chooses for the model (``--lanes`` gives the lanes instead), the generated core against the
+integer reference on held-out text (==, every event and logit), synthesis, place and route with several placer seeds, and the bitstream of
+the fastest. The result file keeps the boards that are not run this time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,14 @@ from pydantic import BaseModel
 
 from benchmarks.results_file import errors_to_exit_codes, read_results, write_results, write_text
 from egru.artifacts import choose_tokens, deal_sequences
+from egru.commands.hardware_options import parse_numbers
 from egru.output import print_json, progress_console
 from egru.place_and_route import build
 from hls_gen.board import Board, load_board
 from hls_gen.board_flow import require_open_flow
 from hls_gen.cycle_model import record_activity
 from hls_gen.fit import fit
+from hls_gen.hardware_config import HardwareConfig
 from hls_gen.project import write_project
 from sim.equivalence import check_equivalence
 from sw_model.errors import UserError
@@ -33,8 +35,9 @@ SEQUENCES = 4
 INTRODUCTION = """\
 # Models on boards
 
-A trained, pruned and quantised model for each board, with the hardware that `egru` chooses for it (`--fit`), measured by
-`python -m benchmarks.boards`, which also writes this page from `benchmarks/results/boards.json`.
+A trained, pruned and quantised model for each board, with the hardware that `egru` chooses for it (`--fit`; where lanes were given, to keep
+routing short, the table says so), measured by `python -m benchmarks.boards`, which also writes this page from
+`benchmarks/results/boards.json`.
 Every event and logit of the generated core was equal to the reference in RTL simulation, on held-out text where the model has a vocabulary.
 Resources and clock are those after place and route with open tools, the clock the median of the placer seeds; no bitstream has been run on
 a board here.
@@ -67,6 +70,7 @@ class BoardResult(BaseModel):
         tokens: Symbols.
         hardware: What was chosen.
         lanes: Lanes of all engines and the decoder together.
+        lanes_given: Whether they were given, and not chosen.
         exact: Whether every value was equal to the reference; a result is only written when it was.
         stimulus: What the core was shown.
         steps: Time steps compared.
@@ -94,6 +98,7 @@ class BoardResult(BaseModel):
     tokens: int
     hardware: dict[str, Any]
     lanes: int
+    lanes_given: bool
     exact: bool
     stimulus: str
     steps: int
@@ -120,7 +125,9 @@ class Results(BaseModel):
     boards: list[BoardResult] = []
 
 
-def measure(board: Board, model: QuantizedModel, seeds: Sequence[int], steps: int, work: Path) -> BoardResult:
+def measure(
+    board: Board, model: QuantizedModel, seeds: Sequence[int], steps: int, work: Path, base: HardwareConfig | None = None
+) -> BoardResult:
     """Take ``model`` to a bitstream for ``board``.
 
     Args:
@@ -129,6 +136,7 @@ def measure(board: Board, model: QuantizedModel, seeds: Sequence[int], steps: in
         seeds: Of the placer.
         steps: Time steps to compare in simulation.
         work: Folder for generated sources and builds.
+        base: Fields that are set in it are not chosen.
 
     Raises:
         UserError: When the model does not fit the board, or the text is too short.
@@ -136,7 +144,7 @@ def measure(board: Board, model: QuantizedModel, seeds: Sequence[int], steps: in
     """
     tokens, stimulus, _ = choose_tokens(model, steps, 1, None)
     sequences = deal_sequences(tokens, steps, SEQUENCES)
-    chosen = fit(model, board, record_activity(model, [sequences[0][:FIT_STEPS]]))
+    chosen = fit(model, board, record_activity(model, [sequences[0][:FIT_STEPS]]), base)
     generated = work / board.name / "rtl"
     write_project(model, chosen.config, generated, board=board, force=True)
     compared = check_equivalence(generated, sequences)
@@ -149,6 +157,7 @@ def measure(board: Board, model: QuantizedModel, seeds: Sequence[int], steps: in
         tokens=model.tokens,
         hardware=chosen.config.model_dump(mode="json"),
         lanes=compared.lanes,
+        lanes_given=base is not None,
         exact=compared.mismatches == 0,
         stimulus=stimulus,
         steps=compared.steps,
@@ -174,7 +183,7 @@ def _row(result: BoardResult) -> tuple[str, ...]:
     return (
         result.title,
         ", ".join(map(str, result.neurons)),
-        str(result.lanes),
+        f"{result.lanes} (given)" if result.lanes_given else str(result.lanes),
         f"{result.steps:,}",
         *(f"{getattr(result, name):,} of {result.budget[name]:,}" for name in ("lut", "ff", "bram", "dsp")),
         f"{result.fmax_mhz:.1f} ({result.target_mhz:g})",
@@ -189,22 +198,38 @@ def parse_models(given: Iterable[str]) -> dict[str, Path]:
     Raises:
         UserError: When one is something else, a board occurs twice, is not known or has no open flow.
     """
-    models: dict[str, Path] = {}
-    for pair in given:
-        name, sign, folder = pair.partition("=")
-        if not (name and sign and folder):
-            raise UserError(f"--model {pair}", "is not BOARD=FOLDER", "give e.g. --model icebreaker=runs/model")
-        if name in models:
-            raise UserError(f"--model {pair}", f"names {name} again", "give one model for each board")
-        require_open_flow(load_board(name))
-        models[name] = Path(folder)
+    models = {name: Path(folder) for name, folder in _pairs("--model", given, "icebreaker=runs/model").items()}
     if not models:
         raise UserError("--model", "is missing", "give e.g. --model icebreaker=runs/model")
     return models
 
 
+def parse_lanes(given: Iterable[str]) -> dict[str, HardwareConfig]:
+    """Read ``BOARD=LANES`` pairs.
+
+    Raises:
+        UserError: When one is something else, a board occurs twice, is not known or has no open flow.
+    """
+    pairs = _pairs("--lanes", given, "ulx3s_85f=4,8,2")
+    return {name: HardwareConfig.model_validate({"lanes": parse_numbers("--lanes", lanes)}) for name, lanes in pairs.items()}
+
+
+def _pairs(option: str, given: Iterable[str], example: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for pair in given:
+        name, sign, value = pair.partition("=")
+        if not (name and sign and value):
+            raise UserError(f"{option} {pair}", f"is not of the form {example}", f"give e.g. {option} {example}")
+        if name in pairs:
+            raise UserError(f"{option} {pair}", f"names {name} again", "name a board once")
+        require_open_flow(load_board(name))
+        pairs[name] = value
+    return pairs
+
+
 def run(
     model: Annotated[list[str] | None, typer.Option(help="BOARD=FOLDER that `egru export` wrote; repeatable.")] = None,
+    lanes: Annotated[list[str] | None, typer.Option(help="BOARD=4,8,2: lanes that are not chosen; repeatable.")] = None,
     seeds: Annotated[int, typer.Option(help="Placer seeds.", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="Steps compared in simulation.", min=SEQUENCES)] = 500,
     out: Annotated[Path, typer.Option(help="Result file.")] = RESULT_FILE,
@@ -214,8 +239,9 @@ def run(
 ) -> None:
     """Build the models for their boards and write what came out into the result file and the page."""
     with errors_to_exit_codes():
+        bases = parse_lanes(lanes or ())
         for name, folder in parse_models(model or ()).items():
-            found = measure(load_board(name), QuantizedModel.load(folder), range(1, seeds + 1), steps, work)
+            found = measure(load_board(name), QuantizedModel.load(folder), range(1, seeds + 1), steps, work, bases.get(name))
             known = read_results(out, Results) or Results()
             rows = sorted([*(row for row in known.boards if row.board != name), found], key=lambda row: row.board)
             write_results(Results(boards=rows), out)

@@ -1,12 +1,13 @@
-"""Picks the hardware for a board: the fastest configuration that the board can hold, and why no faster one.
+"""Picks the hardware for a board: the smallest configuration close to the fastest that the board can hold, and why no faster one.
 
 The candidates depend on the model and the device family, not on the board's size. Each has a number of cycles per step below which it
 cannot go. In the order of that number they are sized (`hls_gen.resource_model`), and those that the board can hold are timed to the cycle
-(`hls_gen.cycle_model`), until none is left that could be faster than the fastest found. So what is found is the fastest of all candidates
-that fit, and a larger board of the same family never gets a slower one.
+(`hls_gen.cycle_model`), until none is left that could be close to the fastest found. Of those within `CLOSE` of it the one of the fewest
+tables is taken, so a larger board of the same family never gets one that is slower by more than that.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,6 +50,8 @@ from sw_model.quantized_model import QuantizedModel
 
 # Lanes that share an update unit: four keep it full, and with more it is the unit that is waited for.
 UNIT_LANES = (4, 8, 16)
+# The smallest of those that are as fast as the fastest within this factor is chosen: tables cost routing time and clock.
+CLOSE = 1.03
 # Wider counters are better, but never worth a lane.
 COUNTER_BITS = (40, 32, 24, 16)
 # Queues where they are made of flip-flops: a deep one is better, a shallow one is much smaller.
@@ -152,24 +155,27 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
     base = HardwareConfig() if base is None else base
     options = candidates(model, board.family, activity, base)
     sketches = _Sketches(model, board)
-    best: Fit | None = None
+    fitting: list[Fit] = []
+    enough = math.inf  # cycles per step from which on nothing is close to the fastest one found
     for option in options:
-        if best is not None and option.least_cycles >= best.cycles.cycles_per_step:
+        if option.least_cycles > enough:
             break
         if sketches.excess(option.config) > SKETCH_MARGIN:
             continue
         packed = pack(model, option.config)
-        if best is not None and _busiest_lane(packed, activity) >= best.cycles.cycles_per_step:
+        if _busiest_lane(packed, activity) > enough:
             continue
         found = _with_counters(model, board, packed, base)
         if found is None:
             continue
         config, resources = found
         cycles = predict(model, packed, activity)
-        if best is None or (cycles.cycles, resources.lut) < (best.cycles.cycles, best.resources.lut):
-            best = Fit(board, config, resources, cycles, "")
-    if best is None:
+        fitting.append(Fit(board, config, resources, cycles, ""))
+        enough = min(enough, CLOSE * cycles.cycles_per_step)
+    if not fitting:
         raise _refusal(model, board, min(options, key=lambda option: sketches.excess(option.config)).config)
+    close = [one for one in fitting if one.cycles.cycles_per_step <= enough]
+    best = min(close, key=lambda one: (one.resources.lut, one.cycles.cycles))
     return replace(best, reason=_reason(model, best, options))
 
 

@@ -30,14 +30,17 @@ def boards(
         cells = [_cells(row) for row in rows]
     else:
         rows = _fit(model, data, seed)
-        table = Table("board", "lanes", "cycles per step", "µs", "LUT", "block RAM", "DSP", "what limits")
+        table = Table("board", "lanes", "cycles per step", "µs", "LUT", "block RAM", "DSP")
         cells = [_fit_cells(row) for row in rows]
     if json:
         print_json({"boards": rows})
         return
     for row in cells:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for row in rows if model else ():
+        console.print(f"{row['board']}: {row['reason']}", soft_wrap=True, highlight=False)
 
 
 def _fit(model: Path, data: str | None, seed: int) -> list[dict[str, Any]]:
@@ -56,7 +59,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _fit_cells(row: dict[str, Any]) -> list[str]:
     if not row["fits"]:
-        return [row["board"], "none", "", "", "", "", "", row["reason"]]
+        return [row["board"], "none", "", "", "", "", ""]
     shares = [f"{row['resources'][name]['share']:.0%}" for name in ("lut", "bram", "dsp")]
     lanes = ",".join(map(str, row["lanes"]))
-    return [row["board"], lanes, f"{row['cycles_per_step']:,.1f}", f"{row['us_per_step']:,.2f}", *shares, row["reason"]]
+    return [row["board"], lanes, f"{row['cycles_per_step']:,.1f}", f"{row['us_per_step']:,.2f}", *shares]

@@ -75,7 +75,7 @@ def test_a_model_goes_through_choice_simulation_and_build(model: Path, tmp_path:
     ("pairs", "message"),
     [
         ([], "^--model is missing"),
-        (["icebreaker"], "^--model icebreaker is not BOARD=FOLDER"),
+        (["icebreaker"], "^--model icebreaker is not of the form icebreaker=runs/model"),
         (["icebreaker=a", "icebreaker=b"], "names icebreaker again"),
         (["ulx4s=a"], "^board 'ulx4s' is not known"),
         (["arty_a7_100t=a"], "^board arty_a7_100t is built by vivado"),

@@ -18,5 +18,5 @@ def test_the_boards_as_json() -> None:
     found = {board["name"]: board for board in egru("boards", "--json").json()["boards"]}
     assert sorted(found) == known_boards()
     assert found["ulx3s_12f"]["budget"] == {"lut": 12144, "ff": 12144, "bram": 32, "dsp": 28, "spram": 0}
-    assert found["ulx3s_12f"]["link"] == {"kind": "uart", "baud": 1000000}
+    assert found["ulx3s_12f"]["link"] == {"kind": "uart", "baud": 1000000, "logits": True}
     assert "folder" not in found["ulx3s_12f"]

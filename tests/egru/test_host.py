@@ -1,6 +1,5 @@
 import os
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,24 @@ from tests.egru.fake_device import CLASSES, MODEL_HASH, TOKENS, FakeDevice, answ
 
 BAUD = 10_000_000
 QUICK = Patience(first_seconds=0.004, slack_seconds=0.002, attempts=16, greeting_attempts=12)
+
+
+class Clock:
+    """Time that passes only while a `FakeLine` is read, so that no test depends on how busy the machine is."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _fake_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egru.host.serial_transport.time", CLOCK)
 
 
 class FakeLine:
@@ -47,7 +64,7 @@ class FakeLine:
     def read(self) -> bytes:
         if not self._waiting or self._left:
             self._left = max(0, self._left - 1)
-            time.sleep(0.0005)
+            CLOCK.now += 0.0005
             return b""
         # In pieces, as a port gives them.
         piece = bytes(self._waiting[:50])

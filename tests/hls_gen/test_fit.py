@@ -1,5 +1,6 @@
 """What `--fit` chooses: it fits, nothing larger is slower, and what cannot fit is refused with numbers."""
 
+import itertools
 import re
 import tomllib
 from functools import cache
@@ -10,7 +11,7 @@ import pytest
 from hls_gen.board import Board, Budget, known_boards, load_board
 from hls_gen.cycle_model import Activity, predict, record_activity
 from hls_gen.device import Resource
-from hls_gen.fit import Fit, as_toml, candidates, fit
+from hls_gen.fit import CLOSE, Fit, as_toml, candidates, fit
 from hls_gen.hardware_config import HardwareConfig, plan
 from hls_gen.resource_model import available, check_budget, estimate_on_board
 from sw_model.errors import UserError
@@ -67,7 +68,7 @@ def test_what_is_chosen_for_a_board_fits_it_and_a_small_model_fits_all_but_the_s
         assert found["small"]
 
 
-def test_a_bigger_board_is_never_slower() -> None:
+def test_a_bigger_board_is_never_slower_by_more_than_is_called_close() -> None:
     cycles = []
     board = load_board("ulx3s_85f")
     for percent in (12, 25, 40, 60, 100):
@@ -77,25 +78,26 @@ def test_a_bigger_board_is_never_slower() -> None:
     known = [count for count in cycles if count is not None]
     assert len(known) >= 3
     assert cycles[: -len(known)] == [None] * (len(cycles) - len(known))
-    assert known == sorted(known, reverse=True)
+    assert all(after <= CLOSE * before for before, after in itertools.pairwise(known))
     assert known[0] > known[-1]
 
 
-def test_the_choice_is_the_fastest_of_all_candidates_that_fit() -> None:
+def test_the_choice_is_the_smallest_close_to_the_fastest_of_all_candidates_that_fit() -> None:
     model, activity = case("small")
     board = with_budget(load_board("ulx3s_85f"), bram=24)
     found = fitted("small", board)
     assert found
-    times = []
+    fitting = []
     for option in candidates(model, board.family, activity, HardwareConfig()):
         hardware = plan(model, option.config)
         time = predict(model, hardware, activity)
         assert time.cycles_per_step >= option.least_cycles, option
         needed = estimate_on_board(model, hardware.__class__(option.config, hardware.engines, hardware.decoder), board)
         if all(needed.of(resource) <= available(board, resource) for resource in Resource):
-            times.append(time.cycles)
-    assert len(times) > 3
-    assert found.cycles.cycles == min(times)
+            fitting.append((needed.lut, time.cycles))
+    assert len(fitting) > 3
+    fastest = min(cycles for _, cycles in fitting)
+    assert (found.resources.lut, found.cycles.cycles) == min(one for one in fitting if one[1] <= CLOSE * fastest)
 
 
 def test_what_the_user_sets_is_kept() -> None:

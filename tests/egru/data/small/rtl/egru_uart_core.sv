@@ -1,6 +1,7 @@
 // A stand-in for what a board's top connects: one block RAM, one product, a few registers, so that place and route take seconds.
 module egru_uart_core #(
-  parameter int unsigned ClocksPerBit = 16
+  parameter int unsigned ClocksPerBit = 16,
+  parameter bit          LogitStore = 1'b1  // nothing is kept here
 ) (
   input  logic       clk_i,
   input  logic       rst_ni,
