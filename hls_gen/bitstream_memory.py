@@ -24,6 +24,8 @@ from sw_model.errors import UserError
 #: Shortest piece of a column, in bits: the smallest block RAM's words. egru_rom has a multiple of it where weights may be swapped.
 SHORTEST = 256
 FORMAT, VERSION = "egru-columns", 1
+#: More than any memory of the generator has.
+MAX_BITS, MAX_WORDS = 4096, 1 << 20
 
 
 class BitstreamFamily(StrEnum):
@@ -106,9 +108,28 @@ class ColumnMap:
                 raise ValueError("it is of another format or version")
             files = tuple(ImageFile(str(name), int(bits), int(depth)) for name, bits, depth in values["files"])
             columns = tuple(Column(str(b), int(w), int(n), str(f), int(i), int(s)) for b, w, n, f, i, s in values["columns"])
-            return cls(BitstreamFamily(values["family"]), files, columns)
+            found = cls(BitstreamFamily(values["family"]), files, columns)
+            found._check()
+            return found
         except (ValueError, KeyError, TypeError) as error:
             raise UserError("the map of the memory columns", f"cannot be read ({error})", "build the design again") from error
+
+    def _check(self) -> None:
+        """Refuse what no build has written.
+
+        Raises:
+            ValueError: Naming the file or column.
+        """
+        known = {file.name: file for file in self.files}
+        for file in self.files:
+            if not (1 <= file.bits <= MAX_BITS and 1 <= file.depth <= MAX_WORDS):
+                raise ValueError(f"image {file.name} of {file.depth} words of {file.bits} bits")
+        for column in self.columns:
+            place = known.get(column.file)
+            if place is None or not (0 <= column.bit < place.bits and 0 <= column.start < _whole(place)):
+                raise ValueError(f"a column of {column.file}, bit {column.bit}, word {column.start}, which is in no image")
+            if column.width not in _WIDTHS[self.family] or not 0 <= column.lane < column.width:
+                raise ValueError(f"lane {column.lane} of a port of {column.width} bits")
 
 
 def signature(file: ImageFile) -> list[int]:

@@ -40,16 +40,17 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
-    order = ["doctor", "train", "prune", "train", "export", "evaluate", "estimate", "generate", "simulate", "build"]
-    assert [line[0] for line in lines] == order
-    for line in lines[:-1]:
+    flow = ["doctor", "train", "prune", "train", "export", "evaluate", "boards", "estimate", "generate", "simulate", "run", "build", "run"]
+    assert [line[0] for line in lines] == flow
+    for line in lines[:-2]:
         small = ["--config", "small.toml"] if line[0] in ("train", "prune") else []
         outcome = egru(*line, *small)
         assert outcome.code == 0, f"egru {' '.join(line)}: {outcome.err}"
-    # Place and route takes minutes and has tests of its own: here the last line need only be understood.
-    outcome = egru(*lines[-1][:1], "no_such_folder", *lines[-1][2:])
-    assert outcome.code == 2
-    assert "no_such_folder" in outcome.err
+    # Place and route takes minutes and has tests of its own, and there is no cable: here the last two lines need only be understood.
+    for line in lines[-2:]:
+        outcome = egru(line[0], "no_such_folder", *line[2:])
+        assert outcome.code == 2
+        assert "no_such_folder" in outcome.err
 
 
 def test_links_lead_somewhere() -> None:
@@ -74,6 +75,24 @@ def test_the_datapath_table_is_what_the_benchmark_measured() -> None:
     results = json.loads((ROOT / "benchmarks" / "results" / "datapath.json").read_text())
     for row in datapath_rows(results):
         assert row in README
+
+
+def test_the_table_of_boards_is_what_the_benchmark_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "boards.json").read_text())
+    assert len(results["boards"]) >= 4
+    for row in board_rows(results):
+        assert row in README
+
+
+def board_rows(results: dict[str, Any]) -> list[str]:
+    """Return the rows of the README's table of boards for the result file of benchmarks.boards."""
+    rows = []
+    for build in results["boards"]:
+        used = [f"{build[name]:,} of {build['budget'][name]:,}" for name in ("lut", "bram", "dsp")]
+        clock = f"{build['fmax_mhz']:.1f} MHz ({len(build['fmax_mhz_per_seed'])}; {build['target_mhz']:g} MHz)"
+        neurons, step = ", ".join(map(str, build["neurons"])), build["cycles_per_step"] / min(build["fmax_mhz"], build["target_mhz"])
+        rows.append(f"| {build['title']} | {neurons} | {build['lanes']} | {' | '.join(used)} | {clock} | {step:,.1f} µs |")
+    return rows
 
 
 def datapath_rows(results: dict[str, Any]) -> list[str]:

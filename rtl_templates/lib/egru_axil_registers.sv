@@ -4,7 +4,7 @@
 //   0x004  VERSION     r    major << 16 | minor << 8 | patch
 //   0x010  MODEL_HASH  r    256 bits, least significant word first, up to 0x02C; memory number 0
 //   0x030  CONTROL     rw   bit 0: soft reset of the core, a pulse (reads 0); bit 1: interrupt enable; bit 2: clear all counters, a pulse (reads 0)
-//   0x034  STATUS      r    bit 0: busy
+//   0x034  STATUS      r    bit 0: busy: tokens are under way, or lanes walk events of the last step for one to come
 //   0x038  ERRORS      r/w1c  sticky; bit 0: token out of range; bit 1: access to an unmapped address; bit 2: refused load
 //   0x040  CYCLES      r    64 bits: cycles in which the core was busy; counts in CounterBits, as those below do, and begins anew after its last value
 //   0x048  STEPS       r    64 bits: time steps finished; likewise

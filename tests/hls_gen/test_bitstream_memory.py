@@ -1,6 +1,8 @@
 """Finding, replacing and reading block RAM contents in the text of routed designs that are put together here."""
 
+import json
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +103,24 @@ def test_a_bitstream_of_another_build_is_refused() -> None:
         extract_contents(".bram_init 3\n1ff\n", columns)
     with pytest.raises(UserError, match="map of the memory columns cannot be read"):
         ColumnMap.from_json("{}")
+
+
+@pytest.mark.parametrize(
+    ("files", "columns", "message"),
+    [
+        ([["a.mem", 8, 1 << 40]], [], "image a.mem of 1099511627776 words"),
+        ([["a.mem", 0, 256]], [], "image a.mem of 256 words of 0 bits"),
+        ([["a.mem", 8, 256]], [["0", 9, 0, "b.mem", 0, 0]], "a column of b.mem"),
+        ([["a.mem", 8, 256]], [["0", 9, 0, "a.mem", 8, 0]], "bit 8, word 0, which is in no image"),
+        ([["a.mem", 8, 256]], [["0", 9, 0, "a.mem", 7, -256]], "bit 7, word -256, which is in no image"),
+        ([["a.mem", 8, 256]], [["0", 8, 0, "a.mem", 7, 0]], "lane 0 of a port of 8 bits"),
+        ([["a.mem", 8, 256]], [["0", 9, 9, "a.mem", 7, 0]], "lane 9 of a port of 9 bits"),
+    ],
+)
+def test_a_map_that_no_build_has_written_is_refused(files: list[Any], columns: list[Any], message: str) -> None:
+    text = json.dumps({"format": "egru-columns", "version": 1, "family": "ecp5", "files": files, "columns": columns})
+    with pytest.raises(UserError, match=message):
+        ColumnMap.from_json(text)
 
 
 def test_signatures_are_the_same_every_time_and_no_two_columns_are_alike() -> None:
