@@ -603,6 +603,7 @@ class Engine(Block):
             if unit.wake is not None:
                 if unit.wake <= cycle:
                     unit.advance(cycle)
+                    self.call(cycle + 1)  # arbiter and end of the update have not seen what it took
                 if unit.wake is not None:
                     self.call(unit.wake)
 

@@ -32,9 +32,6 @@ TABLE_WORDS = 1 << 10  # sigmoid and tanh
 # Depths of memories that have no parameter: egru_update_unit, egru_readout, egru_arbiter, egru_layer_counters.
 LOGIT_QUEUE, ARBITER_QUEUE, COUNTER_WORDS = 8, 2, 16
 MODEL_HASH_WORDS, MODEL_HASH_BITS = 8, 32
-# The share of a part's tables and flip-flops that a core may fill: routes through a fuller part are long or not found, and the estimate of
-# the logic has an error of its own. Block RAMs and multipliers stand in columns of their own and are counted: they may be used up.
-LOGIC_SHARE = 0.85
 
 
 @dataclass(frozen=True)
@@ -248,9 +245,9 @@ def logic_terms(
 
 
 def available(board: Board, resource: Resource) -> int:
-    """Return how much of ``resource`` a core may take on ``board``: see `LOGIC_SHARE`."""
+    """Return how much of ``resource`` a core may take on ``board``: see `hls_gen.device.Device.logic_share`."""
     count: int = getattr(board.budget, resource.value)
-    return int(count * LOGIC_SHARE) if resource in (Resource.LUT, Resource.FF) else count
+    return int(count * DEVICES[board.family].logic_share) if resource in (Resource.LUT, Resource.FF) else count
 
 
 def missing(needed: ResourceEstimate, board: Board) -> dict[Resource, int]:

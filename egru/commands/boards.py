@@ -35,8 +35,8 @@ def boards(
     if json:
         print_json({"boards": rows})
         return
-    for row in cells:
-        table.add_row(*row)
+    for line in cells:
+        table.add_row(*line)
     console = Console()
     console.print(table)
     for row in rows if model else ():

@@ -47,7 +47,7 @@ CASES = [
     Case(
         "two_layers_4_bit_97_percent",
         RandomModelSpec(hidden=(64, 64), weight_bits=4, density=0.03, event_density=0.5, seed=4),
-        HardwareConfig(lanes=(8, 4, 2), lanes_per_update_unit=8),
+        HardwareConfig(lanes=(8, 4, 2), lanes_per_update_unit=8, event_queue_depth=8),
     ),
     Case(
         "silent_middle_layer_2_bit_narrow_formats",
@@ -65,7 +65,7 @@ CASES = [
     Case(
         "padding_rows_wide_formats_no_shared_update_unit",
         RandomModelSpec(hidden=(19, 23), density=0.3, formats=WIDE, weight_bits=6, classes=7, tokens=5, seed=7),
-        HardwareConfig(lanes=(3, 5, 4), lanes_per_update_unit=1, queue_depth=7, stream_depth=2),
+        HardwareConfig(lanes=(3, 5, 4), lanes_per_update_unit=1, queue_depth=7, event_queue_depth=9, stream_depth=2),
     ),
     Case(
         "three_layers_share_five_lanes",
