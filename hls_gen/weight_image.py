@@ -29,14 +29,13 @@ def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> Generate
         hardware: What ``hardware.json`` of the generated folder says.
 
     Raises:
-        UserError: When the hardware's weights are fixed, or the model is of another shape or too large.
+        UserError: When ``hardware`` is damaged, its weights are fixed, or the model is of another shape or too large.
     """
-    config = HardwareConfig.model_validate(hardware["config"])
+    config, there, capacities, memories = _read(hardware)
     if config.weights == "fixed":
         raise UserError(
             "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
         )
-    there = hardware["shape"]
     for name, value in model_shape(model).items():
         if there.get(name) != value:
             raise UserError(
@@ -44,12 +43,20 @@ def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> Generate
                 f"does not fit a design for {name}={there.get(name, 'none')}",
                 "generate and build it for this model",
             )
-    # A capacity that followed from the first model stays.
-    capacities = tuple(block["capacity"] for block in hardware["blocks"])
     generated = generate(model, config.model_copy(update={"weight_capacity": capacities}))
-    if memory_table(generated.memories) != hardware["memories"]:
+    if memory_table(generated.memories) != memories:
         raise UserError("hardware.json", "lists other memories than this version generates", "generate and build the design again")
     return generated
+
+
+def _read(hardware: Mapping[str, Any]) -> tuple[HardwareConfig, dict[str, Any], tuple[int, ...], list[Any]]:
+    """Return configuration, shape, capacities and memories of a `hardware.json`; a capacity that followed from the first model stays."""
+    try:
+        config = HardwareConfig.model_validate(hardware["config"])
+        capacities = tuple(int(block["capacity"]) for block in hardware["blocks"])
+        return config, dict(hardware["shape"]), capacities, list(hardware["memories"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError("hardware.json", "is truncated or altered", "generate and build the design again") from None
 
 
 def load_writes(model: QuantizedModel, hardware: Mapping[str, Any]) -> list[RegisterWrite]:

@@ -5,13 +5,23 @@ What a later swap needs stays in the build's folder ``swap/``: the routed design
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls_gen.bitstream_memory import BitstreamFamily, ColumnMap, ImageFile, find_columns, replace_contents, signature
+from hls_gen.bitstream_memory import (
+    MAX_BITS,
+    MAX_WORDS,
+    BitstreamFamily,
+    ColumnMap,
+    ImageFile,
+    find_columns,
+    replace_contents,
+    signature,
+)
 from hls_gen.board import Board, Toolchain
 from hls_gen.memory_image import MemoryImage, format_words, image_slices, parse_words
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER
@@ -45,7 +55,7 @@ def begin(generated: Path, board: Board, work: Path) -> SwappableBuild | None:
         UserError: When they are, but not on this board.
     """
     path = generated / HARDWARE_FILE
-    hardware = json.loads(path.read_text()) if path.is_file() else {}
+    hardware = _read_hardware(path) if path.is_file() else {}
     if hardware.get("config", {}).get("weights") != "swappable":
         return None
     if board.toolchain not in FAMILIES:
@@ -101,20 +111,38 @@ def read_swap_folder(build: Path) -> SwapFolder:
         remedy = "give a folder that egru build made of a design generated with --weights swappable"
         raise UserError(f"folder {build}", f"holds no {SWAP_FOLDER}/", remedy)
     try:
-        texts = {name: (folder / name).read_text() for name in (HARDWARE_FILE, COLUMNS_FILE, ROUTED_FILE)}
-        hardware = json.loads(texts[HARDWARE_FILE])
+        texts = {name: (folder / name).read_text() for name in (COLUMNS_FILE, ROUTED_FILE)}
     except (OSError, ValueError):
         raise UserError(f"folder {folder}", "is damaged", "build the design again") from None
-    return SwapFolder(hardware, ColumnMap.from_json(texts[COLUMNS_FILE]), texts[ROUTED_FILE])
+    return SwapFolder(_read_hardware(folder / HARDWARE_FILE), ColumnMap.from_json(texts[COLUMNS_FILE]), texts[ROUTED_FILE])
+
+
+def _read_hardware(path: Path) -> dict[str, Any]:
+    try:
+        hardware = json.loads(path.read_text())
+        if not isinstance(hardware, dict) or not isinstance(hardware["config"], dict):
+            raise ValueError("it describes no hardware")
+    except (OSError, ValueError, KeyError, RecursionError):
+        raise UserError(f"file {path}", "is missing, truncated or altered", "generate and build the design again") from None
+    return hardware
 
 
 def image_files(hardware: Mapping[str, Any]) -> tuple[ImageFile, ...]:
-    """Return the files of all memory images that `hardware.json` lists."""
-    return tuple(
-        ImageFile(name, bits, memory["depth"])
-        for memory in hardware["memories"]
-        for name, _, bits in image_slices(memory["name"], memory["bits"], memory["depth"])
-    )
+    """Return the files of all memory images that `hardware.json` lists.
+
+    Raises:
+        UserError: When it is damaged, or a name would lead out of the folder.
+    """
+    try:
+        memories = [(str(memory["name"]), int(memory["bits"]), int(memory["depth"])) for memory in hardware["memories"]]
+    except (KeyError, TypeError, ValueError):
+        raise UserError("hardware.json", "lists no memories", "generate the folder again") from None
+    for name, bits, depth in memories:
+        if not (re.fullmatch(r"\w+", name) and 1 <= bits <= MAX_BITS and 1 <= depth <= MAX_WORDS):
+            raise UserError(
+                f"memory {name!r} of {depth} words of {bits} bits in hardware.json", "is none of ours", "generate the folder again"
+            )
+    return tuple(ImageFile(file, width, depth) for name, bits, depth in memories for file, _, width in image_slices(name, bits, depth))
 
 
 def image_words(memories: Iterable[MemoryImage]) -> dict[str, list[int]]:

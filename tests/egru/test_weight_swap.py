@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hls_gen.board import load_board
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.memory_image import format_words
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, write
+from hls_gen.weight_image import generate_for
 from hls_gen.weight_swap import image_files, image_words
 from sim.equivalence import check_equivalence
 from sim.runner import BenchError
@@ -106,6 +108,35 @@ def test_what_cannot_be_swapped_is_refused_by_name(built: Built, tmp_path: Path)
     (tmp_path / "scratch").mkdir()
     with pytest.raises(UserError):
         extract(built.build, tmp_path / "cut", tmp_path / "scratch")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda hardware: hardware["memories"][0].update(name="../../outside"),
+            "memory '../../outside' of 8 words of 32 bits .* is none of ours",
+        ),
+        (lambda hardware: hardware["memories"][0].update(depth=1 << 40), "of 1099511627776 words of 32 bits .* is none of ours"),
+        (lambda hardware: hardware.pop("memories"), "hardware.json lists no memories"),
+        (lambda hardware: hardware.pop("config"), "is missing, truncated or altered"),
+    ],
+)
+def test_an_altered_description_is_refused_and_writes_nothing(change: Any, message: str, tmp_path: Path) -> None:
+    generated, out = tmp_path / "deep" / "rtl", tmp_path / "deep" / "build"
+    write(random_model(SPEC), HARDWARE, generated)
+    hardware = json.loads((generated / HARDWARE_FILE).read_text())
+    change(hardware)
+    (generated / HARDWARE_FILE).write_text(json.dumps(hardware))
+    with pytest.raises(UserError, match=message):
+        build(generated, load_board("icebreaker"), out, seeds=(1,))
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    assert not out.exists()
+
+
+def test_a_truncated_description_fits_no_model() -> None:
+    with pytest.raises(UserError, match=r"hardware\.json is truncated or altered"):
+        generate_for(random_model(SPEC), {"config": {"lanes": 1, "weights": "swappable"}})
 
 
 def test_other_families_are_refused_before_anything_is_built(tmp_path: Path) -> None:
