@@ -56,9 +56,9 @@ runs/boards/models/%/model: sw_model/recipes/%.toml | host $(STAMP)
 	$(BIN)/egru train --quantise --from $(@D)/pruned --config $< --out $(@D)/quantised --resume
 	$(BIN)/egru export $(@D)/quantised --out $@ --force
 
-bench-boards: $(foreach recipe,tiny small demo,runs/boards/models/$(recipe)/model)
-	$(BIN)/python -m benchmarks.boards --model icebreaker=runs/boards/models/tiny/model --model tang_nano_20k=runs/boards/models/small/model \
-		--model colorlight_i9=runs/boards/models/demo/model --model ulx3s_85f=runs/boards/models/demo/model --lanes ulx3s_85f=4,8,2
+bench-boards: $(foreach recipe,tiny demo,runs/boards/models/$(recipe)/model)
+	$(BIN)/python -m benchmarks.boards --model icebreaker=runs/boards/models/tiny/model --model tang_nano_20k=runs/boards/models/tiny/model \
+		--model colorlight_i9=runs/boards/models/demo/model --model ulx3s_85f=runs/boards/models/demo/model --lanes ulx3s_85f=4,8,2 --lanes tang_nano_20k=2,2,1
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
