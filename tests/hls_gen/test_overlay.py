@@ -16,9 +16,9 @@ import pytest
 from hls_gen import rtl_backend
 from hls_gen.board import load_board
 from hls_gen.hardware_config import HardwareConfig
-from hls_gen.registers import BLOCK_BYTES, COUNTERS, DEVICE_ID, FIRST_BLOCK, Register
+from hls_gen.registers import BLOCK_BYTES, COUNTERS, DEVICE_ID, DEVICE_VERSION, FIRST_BLOCK, Register
 from hls_gen.render import TEMPLATE_FOLDER
-from hls_gen.vivado import REGISTER_VERSION, vivado_files
+from hls_gen.vivado import vivado_files
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
 
@@ -104,7 +104,7 @@ class Core:
         self.soft_resets = 0
         self.plain = {
             Register.ID: DEVICE_ID,
-            Register.VERSION: REGISTER_VERSION,
+            Register.VERSION: DEVICE_VERSION,
             Register.TOKENS: MODEL.tokens,
             Register.CLASSES: MODEL.classes,
         }

@@ -20,10 +20,10 @@ from hls_gen import ip_xact, rtl_backend
 from hls_gen.board import Board, Toolchain, known_boards, load_board, render_top
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.project import write_project
-from hls_gen.registers import COUNTERS, Register
+from hls_gen.registers import COUNTERS, DEVICE_VERSION, Register
 from hls_gen.render import LIBRARY_FOLDER, tcl_literal
 from hls_gen.rtl_backend import GeneratedRtl
-from hls_gen.vivado import PROCESSORS, REGISTER_VERSION, build_command, vivado_files
+from hls_gen.vivado import PROCESSORS, build_command, vivado_files
 from sim.runner import lint
 from sw_model.errors import UserError
 from sw_model.random_model import RandomModelSpec, random_model
@@ -918,7 +918,7 @@ def test_the_registers_version_is_the_cores() -> None:
     text = (LIBRARY_FOLDER / "egru_axil_registers.sv").read_text()
     match = re.search(r"Version = 32'h([0-9A-F_]+)", text)
     assert match is not None
-    assert int(match.group(1), 16) == REGISTER_VERSION
+    assert int(match.group(1), 16) == DEVICE_VERSION
 
 
 def test_the_packaged_top_lints_clean_around_the_core(folders: dict[str, Path]) -> None:
