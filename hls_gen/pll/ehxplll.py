@@ -3,12 +3,11 @@
 With the feedback on an output of its own, the core's divider is free, and clocks like 80 MHz come out of 25 MHz exactly.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from hls_gen.pll.settings import Pll, best, within
+from hls_gen.pll.settings import Pll, best, least_divider, within
 
 # Limits of the family data sheet (Lattice FPGA-DS-02012), in MHz.
 PHASE_DETECTOR_MHZ = (10.0, 400.0)
@@ -56,8 +55,7 @@ def _legal(oscillator_mhz: float, wanted_mhz: float) -> Iterator[Ehxplll]:
         vco = phase_detector * feedback * FEEDBACK_OUTPUT_DIVIDER
         if not (within(phase_detector, PHASE_DETECTOR_MHZ) and within(vco, VCO_MHZ)):
             continue
-        # The smallest divider that does not exceed the wanted clock; the margin keeps an exact quotient from being rounded up.
-        core = math.ceil(vco / wanted_mhz - 1e-9)
+        core = least_divider(vco, wanted_mhz)
         if core <= MAX_DIVIDER:
             yield Ehxplll(
                 template="pll/ehxplll.sv.j2",

@@ -1,11 +1,10 @@
 """The PLL of AMD's 7 series (PLLE2_BASE), with the limits of the slowest speed grade."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from hls_gen.pll.settings import Pll, best, within
+from hls_gen.pll.settings import Pll, best, least_divider, within
 
 # Limits of the Artix-7 data sheet (DS181), speed grade -1, in MHz; the output's upper limit is that of a global clock buffer.
 PHASE_DETECTOR_MHZ = (19.0, 450.0)
@@ -47,8 +46,7 @@ def _legal(oscillator_mhz: float, wanted_mhz: float) -> Iterator[Plle2]:
         vco = phase_detector * multiplier
         if not (within(phase_detector, PHASE_DETECTOR_MHZ) and within(vco, VCO_MHZ)):
             continue
-        # The smallest divider that does not exceed the wanted clock; the margin keeps an exact quotient from being rounded up.
-        core = math.ceil(vco / wanted_mhz - 1e-9)
+        core = least_divider(vco, wanted_mhz)
         if core <= MAX_OUTPUT_DIVIDER:
             yield Plle2(
                 template="pll/plle2_base.sv.j2",

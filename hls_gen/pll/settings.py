@@ -1,5 +1,6 @@
 """What the PLLs have in common: the result, and the choice of the best of all legal settings."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -54,3 +55,8 @@ def best(
     if not found:
         raise UserError(f"clock {wanted_mhz:g} MHz", f"cannot be made of {oscillator_mhz:g} MHz", "ask for another clock")
     return min(found, key=lambda setting: (-setting.core_mhz, preference(setting)))
+
+
+def least_divider(vco_mhz: float, wanted_mhz: float) -> int:
+    """Return the smallest divider that does not exceed the wanted clock; the margin keeps an exact quotient from being rounded up."""
+    return math.ceil(vco_mhz / wanted_mhz - 1e-9)
