@@ -32,10 +32,6 @@ def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> Generate
         UserError: When ``hardware`` is damaged, its weights are fixed, or the model is of another shape or too large.
     """
     config, there, capacities, memories = _read(hardware)
-    if config.weights == "fixed":
-        raise UserError(
-            "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
-        )
     for name, value in model_shape(model).items():
         if there.get(name) != value:
             raise UserError(
@@ -50,9 +46,17 @@ def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> Generate
 
 
 def _read(hardware: Mapping[str, Any]) -> tuple[HardwareConfig, dict[str, Any], tuple[int, ...], list[Any]]:
-    """Return configuration, shape, capacities and memories of a `hardware.json`; a capacity that followed from the first model stays."""
+    """Return configuration, shape, capacities and memories of a `hardware.json`; a capacity that followed from the first model stays.
+
+    Raises:
+        UserError: When ``hardware`` is damaged or its weights are fixed.
+    """
     try:
         config = HardwareConfig.model_validate(hardware["config"])
+        if config.weights == "fixed":  # such a design names no capacities
+            raise UserError(
+                "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
+            )
         capacities = tuple(int(block["capacity"]) for block in hardware["blocks"])
         return config, dict(hardware["shape"]), capacities, list(hardware["memories"])
     except (KeyError, TypeError, ValueError):
