@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hls_gen.block_memories import lane_memories
 from hls_gen.datapath_timing import Decoder, Engine, EngineStep, Lanes, Moment, Stream, Term, TokenStream, simulate
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan
-from hls_gen.rtl_backend import lane_memories
 from hls_gen.sparse_encoding import GATES, LaneColumns, PackedModel, pack
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import BatchedReference

@@ -1,6 +1,7 @@
 """Jinja2 set-up: strict, dumb templates. Arithmetic is done in Python; an undefined name is an error."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import rtl_templates
 
 TEMPLATE_FOLDER = Path(next(iter(rtl_templates.__path__)))
 LIBRARY_FOLDER = TEMPLATE_FOLDER / "lib"
+WORDS_PER_LINE = 12
 
 
 def sv_literal(value: int | str) -> str:
@@ -31,6 +33,12 @@ def tcl_literal(value: int | float | str) -> str:
     return f"{{{text}}}"
 
 
+def cpp_words(words: Sequence[int]) -> str:
+    """Write words of at most 64 bits as the elements of a C++ array, some on each line."""
+    texts = [f"0x{word:x}" for word in words]
+    return "".join(f"    {', '.join(texts[low : low + WORDS_PER_LINE])},\n" for low in range(0, len(texts), WORDS_PER_LINE))
+
+
 @cache
 def environment(folder: Path = TEMPLATE_FOLDER) -> jinja2.Environment:
     """Return the environment for the templates in ``folder``."""
@@ -44,6 +52,7 @@ def environment(folder: Path = TEMPLATE_FOLDER) -> jinja2.Environment:
     )
     env.filters["sv"] = sv_literal
     env.filters["tcl"] = tcl_literal
+    env.filters["cpp_words"] = cpp_words
     return env
 
 

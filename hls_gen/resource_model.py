@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hls_gen.block_memories import lane_memories, place_bits
 from hls_gen.board import Board, Family, Link, UartLink
 from hls_gen.device import DEVICES, Device, DistributedRam, Resource
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan
 from hls_gen.logic_model import LogicTerm, predict_logic, uart_logic
 from hls_gen.memory_image import address_bits, slice_bits
-from hls_gen.rtl_backend import lane_memories, place_bits
 from hls_gen.sparse_encoding import PackedModel, pack
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel

@@ -9,25 +9,21 @@ hardware.json   configuration, plan, hashes, and which physical index each neuro
 import json
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from hls_gen.block_memories import bias_image, lane_memories, place_bits, table_images, unit_images
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
 from hls_gen.library import closure, instantiated
-from hls_gen.memory_image import MemoryImage, address_bits, concatenate_fields, unsigned
+from hls_gen.memory_image import MemoryImage, address_bits
 from hls_gen.registers import HASH_WORDS
 from hls_gen.render import LIBRARY_FOLDER, render
 from hls_gen.sparse_encoding import (
-    LaneColumns,
     LaneMemory,
     decoder_columns,
     directory_words,
     engine_columns,
-    group_entries,
-    single_entries,
 )
 from sw_model.errors import UserError
 from sw_model.output_folder import staged_folder
@@ -76,11 +72,7 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedRtl:
         UserError: When the configuration cannot work for this model.
     """
     hardware = plan(model, config)
-    memories = [
-        MemoryImage("model_hash", HASH_BITS, _hash_words(model)),
-        MemoryImage("sigmoid", model.formats.gate_bits, tuple(unsigned(model.sigmoid_table, model.formats.gate_bits))),
-        MemoryImage("tanh", model.formats.gate_bits + 1, tuple(unsigned(model.tanh_table, model.formats.gate_bits + 1))),
-    ]
+    memories = [MemoryImage("model_hash", HASH_BITS, _hash_words(model)), *table_images(model)]
     sources: dict[str, str] = {}
     for engine in hardware.engines:
         text, images = _engine(model, hardware, engine, len(memories))
@@ -130,10 +122,18 @@ def library_files(sources: Iterable[str]) -> tuple[Path, ...]:
 
 def describe(model: QuantizedModel, generated: GeneratedRtl) -> dict[str, Any]:
     """Return what a reader of the folder needs: configuration, sizes, memories, and the physical index of every neuron and class."""
-    hardware = generated.plan
     return {
         "format": "egru-rtl",
         "version": 2,
+        **describe_blocks(model, generated.plan),
+        "shape": model_shape(model),
+        "memories": memory_table(generated.memories),
+    }
+
+
+def describe_blocks(model: QuantizedModel, hardware: HardwarePlan) -> dict[str, Any]:
+    """Return what holds for the hardware of ``model`` in any language."""
+    return {
         "model_hash": model.content_hash(),
         "config": hardware.config.model_dump(mode="json"),
         "formats": asdict(model.formats),
@@ -154,8 +154,6 @@ def describe(model: QuantizedModel, generated: GeneratedRtl) -> dict[str, Any]:
             }
             for block in hardware.blocks
         ],
-        "shape": model_shape(model),
-        "memories": memory_table(generated.memories),
     }
 
 
@@ -205,26 +203,6 @@ def _path(image: MemoryImage) -> str:
     return f"{MEMORY_FOLDER}/{image.name}"
 
 
-def lane_memories(block: BlockPlan, columns: list[LaneColumns], config: HardwareConfig) -> list[LaneMemory]:
-    """Return the entry memory of every lane of ``block`` in the format that ``config`` asks for; the decoder has no groups of gates."""
-    row_bits = address_bits(block.rows)
-    if config.entry_format == "gate-group" and block.layers:
-        memories = [group_entries(lane, block.weight_bits, row_bits) for lane in columns]
-    else:
-        memories = [single_entries(lane, block.weight_bits, row_bits, block.field_bits) for lane in columns]
-    if block.capacity is None:
-        return memories
-    return [replace(lane, words=lane.words + (0,) * (block.capacity - len(lane.words))) for lane in memories]
-
-
-def place_bits(block: BlockPlan, memories: list[LaneMemory]) -> tuple[int, int]:
-    """Return the widths of {before, count} in the directory of ``block``."""
-    longest = max(int(lane.count.max(initial=0)) for lane in memories)
-    if block.capacity is not None:
-        longest = min(block.longest_column, block.capacity)
-    return max(address_bits(len(lane.words)) for lane in memories), max(1, longest.bit_length())
-
-
 def _columns(block: BlockPlan, memories: list[LaneMemory], first_memory: int) -> _Columns:
     start_bits, count_bits = place_bits(block, memories)
     entries = [MemoryImage(f"{block.name}_lane{index}_entries", lane.bits, lane.words) for index, lane in enumerate(memories)]
@@ -266,8 +244,10 @@ def _load_bits(config: HardwareConfig, images: list[MemoryImage]) -> int:
 def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, first_memory: int) -> tuple[str, list[MemoryImage]]:
     formats, config = model.formats, hardware.config
     columns = _columns(engine, lane_memories(engine, engine_columns(model, hardware, engine), config), first_memory)
-    units, images = _unit_images(model, engine, first_memory + len(columns.images))
-    images = [*columns.images, *images]
+    units, images = [], list(columns.images)
+    for unit in unit_images(model, engine):
+        units.append(_UnitFiles(_path(unit.input), _path(unit.reset_bias), _path(unit.threshold), first_memory + len(images)))
+        images += [unit.input, unit.reset_bias, unit.threshold]
     first = engine.layers[0] == 0
     in_index_bits = address_bits(model.tokens) if first else address_bits(engine.inputs)
     text = render(
@@ -298,44 +278,6 @@ def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, fi
     return text, images
 
 
-def _unit_images(model: QuantizedModel, engine: BlockPlan, first_memory: int) -> tuple[list[_UnitFiles], list[MemoryImage]]:
-    """Return the images of the element-wise update, a slice of the lanes per unit."""
-    formats = model.formats
-    tokens = model.tokens if engine.layers[0] == 0 else 1
-    table = np.zeros((tokens, 3, engine.slots), np.int64)
-    reset_bias = np.zeros(engine.slots, np.int64)
-    threshold = np.full(engine.slots, formats.state_max, np.int64)  # a padding row never fires
-    for part in engine.parts:
-        layer = model.layers[part.layer or 0]
-        engine.scatter(part, model.input_table() if part.layer == 0 else layer.bias.astype(np.int64), table)
-        engine.scatter(part, layer.reset_bias, reset_bias)
-        engine.scatter(part, layer.threshold, threshold)
-
-    units: list[_UnitFiles] = []
-    images: list[MemoryImage] = []
-    slots = engine.slots // engine.update_units
-    for unit in range(engine.update_units):
-        mine = slice(unit * slots, (unit + 1) * slots)
-        name = f"{engine.name}_unit{unit}"
-        rows = _input_rows(table[:, :, mine], engine)
-        input_image = MemoryImage(f"{name}_input", 3 * formats.preact_bits, tuple(concatenate_fields(list(rows), formats.preact_bits)))
-        bias_image = MemoryImage(f"{name}_reset_bias", formats.preact_bits, tuple(unsigned(reset_bias[mine], formats.preact_bits)))
-        threshold_image = MemoryImage(f"{name}_threshold", formats.state_frac, tuple(unsigned(threshold[mine], formats.state_frac)))
-        units.append(_UnitFiles(_path(input_image), _path(bias_image), _path(threshold_image), first_memory + len(images)))
-        images += [input_image, bias_image, threshold_image]
-    return units, images
-
-
-def _input_rows(table: np.ndarray, engine: BlockPlan) -> np.ndarray:
-    """Order the inputs (tokens, gates, neurons of a unit) as the input memory has them: the first part token by token, the others once."""
-    gates = table.shape[1]
-    by_lane = table.reshape(table.shape[0], gates, -1, engine.rows)
-    first = engine.parts[0].packing.rows
-    per_token = by_lane[..., :first].transpose(1, 0, 2, 3).reshape(gates, -1)
-    rows: np.ndarray = np.concatenate([per_token, by_lane[0, ..., first:].reshape(gates, -1)], axis=1)
-    return rows
-
-
 def _decoder(model: QuantizedModel, hardware: HardwarePlan, first_memory: int) -> tuple[str, list[MemoryImage]]:
     block = hardware.decoder
     packing = block.parts[0].packing
@@ -344,7 +286,7 @@ def _decoder(model: QuantizedModel, hardware: HardwarePlan, first_memory: int) -
     order = MemoryImage(
         "decoder_order", address_bits(block.lanes) + row_bits, tuple((packing.lane_of << row_bits | packing.row_of).tolist())
     )
-    bias = MemoryImage("decoder_bias", block.acc_bits, tuple(unsigned(model.decoder.bias, block.acc_bits)))
+    bias = bias_image(model, block)
     images = [*columns.images, order, bias]
     text = render(
         "decoder.sv.j2",

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hls_gen.block_memories import lane_memories
 from hls_gen.hardware_config import BlockPart, BlockPlan, HardwareConfig, HardwarePlan, plan
-from hls_gen.rtl_backend import lane_memories
 from hls_gen.sparse_encoding import (
     LaneColumns,
     LaneMemory,

@@ -1,0 +1,112 @@
+// What travels in the streams, as words: a word is the same in every tool, and Bambu's streams carry nothing else.
+#ifndef EGRU_ITEMS_HPP
+#define EGRU_ITEMS_HPP
+
+#include <ap_int.h>
+#include <hls_stream.h>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace egru {
+
+template <int Bits>
+using stream = hls::stream<ap_uint<Bits>>;
+
+// An unsigned number of Bits bits that never leaves its range, of at most 64: a word of a table, an address, a count. Exact in hardware. In C
+// simulation it is native: g++ needs half a minute to compile a table of 40,000 ap_uint, and a step would take ten times as long.
+#if defined(__SYNTHESIS__) || defined(__BAMBU__)
+template <int Bits>
+using number = ap_uint<Bits>;
+#else
+template <int Bits>
+using number = std::conditional_t<
+    (Bits <= 8), std::uint8_t,
+    std::conditional_t<(Bits <= 16), std::uint16_t, std::conditional_t<(Bits <= 32), std::uint32_t, std::uint64_t>>>;
+#endif
+
+// Bits [Low + Bits - 1 : Low] of a word.
+template <int Low, int Bits, class Word>
+number<Bits> bits_of(Word word) {
+  static_assert(Bits < 64, "a field is narrower than the widest word");
+  return number<Bits>((std::uint64_t(word) >> Low) & ((std::uint64_t(1) << Bits) - 1));
+}
+
+// The value of two's complement in Bits bits.
+template <int Bits, class Word>
+int signed_of(Word word) {
+  constexpr int half = 1 << (Bits - 1);
+  return (int(word) ^ half) - half;
+}
+
+// An event of the neuron with this physical index, or (end) the end of a step. Layer 0 takes its token as the index of an end item.
+// first and last: the step begins, or ends, a sequence.
+template <int IndexBits, int EventBits>
+struct event_item {
+  static constexpr int bits = IndexBits + EventBits + 3;
+
+  bool end;
+  bool first;
+  bool last;
+  number<IndexBits> index;
+  number<EventBits> value;
+
+  static event_item unpack(ap_uint<bits> word) {
+    const std::uint64_t all = word.to_uint64();
+    return {bits_of<bits - 1, 1>(all) != 0, bits_of<bits - 2, 1>(all) != 0, bits_of<bits - 3, 1>(all) != 0,
+            bits_of<EventBits, IndexBits>(all), bits_of<0, EventBits>(all)};
+  }
+
+  ap_uint<bits> pack() const {
+    return ap_uint<bits>((std::uint64_t(end) << (bits - 1)) | (std::uint64_t(first) << (bits - 2)) | (std::uint64_t(last) << (bits - 3)) |
+                         (std::uint64_t(index) << EventBits) | std::uint64_t(value));
+  }
+};
+
+// What a lane is told: to walk a column; that the step is over; to forget all sums.
+enum lane_order : unsigned char { walk_column = 0, end_step = 1, forget_sums = 2 };
+
+// What waits in front of a lane: an order, and the place of a column of at least one entry.
+template <int StartBits, int CountBits, int EventBits>
+struct column_item {
+  static constexpr int bits = 2 + StartBits + CountBits + EventBits;
+
+  number<2> order;
+  number<StartBits> start;
+  number<CountBits> count;
+  number<EventBits> value;
+
+  static column_item unpack(ap_uint<bits> word) {
+    const std::uint64_t all = word.to_uint64();
+    return {bits_of<bits - 2, 2>(all), bits_of<EventBits + CountBits, StartBits>(all), bits_of<EventBits, CountBits>(all),
+            bits_of<0, EventBits>(all)};
+  }
+
+  ap_uint<bits> pack() const {
+    return ap_uint<bits>((std::uint64_t(order) << (bits - 2)) | (std::uint64_t(start) << (EventBits + CountBits)) |
+                         (std::uint64_t(count) << EventBits) | std::uint64_t(value));
+  }
+};
+
+// What an update unit and the read-out need to know of a step.
+template <int TokenBits>
+struct step_item {
+  static constexpr int bits = TokenBits + 2;
+
+  bool first;
+  bool last;
+  number<TokenBits> token;
+
+  static step_item unpack(ap_uint<bits> word) {
+    const std::uint64_t all = word.to_uint64();
+    return {bits_of<bits - 1, 1>(all) != 0, bits_of<bits - 2, 1>(all) != 0, bits_of<0, TokenBits>(all)};
+  }
+
+  ap_uint<bits> pack() const {
+    return ap_uint<bits>((std::uint64_t(first) << (bits - 1)) | (std::uint64_t(last) << (bits - 2)) | std::uint64_t(token));
+  }
+};
+
+}  // namespace egru
+
+#endif
