@@ -29,8 +29,8 @@ from hls_gen.cycle_model import predict, record_activity
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.manifest import hash_files
 from hls_gen.rtl_backend import write
+from sim.build_cache import PACKAGE_ROOT
 from sim.equivalence import check_equivalence
-from sim.runner import PACKAGE_ROOT
 from sw_model.datasets import EMBEDDED
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from egru.output import progress_console
-from sim.runner import BenchError
+from sim.build_cache import BenchError
 from sw_model.errors import UserError
 
 ResultsT = TypeVar("ResultsT", bound=BaseModel)

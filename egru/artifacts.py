@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hls_gen.backend import Backend
+from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, TOP_SOURCE
 from hls_gen.manifest import MANIFEST_FILE as GENERATED_MANIFEST
 from hls_gen.manifest import differences
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, TOP_MODULE
@@ -140,35 +142,54 @@ class GeneratedFolder:
 
     Attributes:
         folder: Where it is.
+        backend: What its sources are written in.
         model: The model in it.
         lanes: Lanes of each layer, then of the decoder.
     """
 
     folder: Path
+    backend: Backend
     model: QuantizedModel
     lanes: Sequence[int]
 
 
-def read_generated(folder: Path) -> GeneratedFolder:
+#: What a folder of each backend must hold beside `HARDWARE_FILE`.
+_PARTS = {
+    Backend.RTL: (RTL_FOLDER, MEMORY_FOLDER, MODEL_FOLDER, f"{RTL_FOLDER}/{TOP_MODULE}.sv"),
+    Backend.HLS: (HLS_FOLDER, MODEL_FOLDER, f"{HLS_FOLDER}/{TOP_SOURCE}", f"{HLS_FOLDER}/{CSIM_SOURCE}"),
+}
+
+
+def read_generated(folder: Path, backend: Backend | None = None) -> GeneratedFolder:
     """Read and check a generated folder.
 
+    Args:
+        folder: The folder.
+        backend: What its sources must be written in; anything if not given.
+
     Raises:
-        UserError: When a part is missing or damaged, or parts belong to different models.
+        UserError: When a part is missing or damaged, parts belong to different models, or the sources are written in something else.
     """
     folder = Path(folder)
     remedy = "give a folder that egru generate wrote, or generate it again"
-    for name in (HARDWARE_FILE, RTL_FOLDER, MEMORY_FOLDER, MODEL_FOLDER, f"{RTL_FOLDER}/{TOP_MODULE}.sv"):
-        if not (folder / name).exists():
-            raise UserError(f"folder {folder}", f"holds no {name}", remedy)
-    model = QuantizedModel.load(folder / MODEL_FOLDER)
+    if not (folder / HARDWARE_FILE).is_file():
+        raise UserError(f"folder {folder}", f"holds no {HARDWARE_FILE}", remedy)
     try:
         hardware: dict[str, Any] = json.loads((folder / HARDWARE_FILE).read_bytes())
+        found = Backend.of_format(hardware["format"])
         model_hash, lanes = hardware["model_hash"], [int(block["lanes"]) for block in hardware["blocks"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"file {folder / HARDWARE_FILE}", "is truncated or altered", remedy) from None
+    if backend not in (None, found):
+        other = f"give a folder that egru generate --backend {backend} wrote"
+        raise UserError(f"folder {folder}", f"holds {found.language}, not {backend.language}", other)
+    for name in _PARTS[found]:
+        if not (folder / name).exists():
+            raise UserError(f"folder {folder}", f"holds no {name}", remedy)
+    model = QuantizedModel.load(folder / MODEL_FOLDER)
     if model_hash != model.content_hash():
         raise UserError(f"file {folder / HARDWARE_FILE}", f"belongs to another model than {folder / MODEL_FOLDER}", remedy)
-    return GeneratedFolder(folder, model, lanes)
+    return GeneratedFolder(folder, found, model, lanes)
 
 
 def changes_remark(folder: Path) -> str:

@@ -17,6 +17,7 @@ from egru.commands.evaluate import evaluate
 from egru.commands.export import export
 from egru.commands.generate import generate
 from egru.commands.prune import prune
+from egru.commands.report import report
 from egru.commands.run import run
 from egru.commands.simulate import simulate
 from egru.commands.swap import swap
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
-for command in (demo, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, build, swap, run, doctor):
+for command in (demo, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, build, report, swap, run, doctor):
     app.command()(command)
 
 

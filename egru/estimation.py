@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hls_gen.board import Board
+from hls_gen.board import Board, Family
 from hls_gen.cycle_model import CyclePrediction, predict, record_activity
 from hls_gen.device import Resource
 from hls_gen.hardware_config import HardwareConfig
@@ -19,6 +19,7 @@ def estimate(
     sequences: Sequence[Sequence[int]],
     *,
     board: Board | None = None,
+    family: Family = Family.ECP5,
     clock_mhz: float | None = None,
 ) -> dict[str, Any]:
     """Predict cycles and resources of ``model``.
@@ -27,7 +28,8 @@ def estimate(
         model: The model.
         config: The hardware.
         sequences: Tokens that it is shown.
-        board: Its budget is checked first, and its clock is taken where none is given; without a board the resources are those of an ECP5.
+        board: Its budget is checked first, and its clock is taken where none is given.
+        family: Whose resources are counted without a board.
         clock_mhz: Clock of the core.
 
     Returns:
@@ -37,7 +39,7 @@ def estimate(
         UserError: When the configuration cannot work for this model, or the board cannot hold it.
     """
     packed = pack(model, config)
-    resources = estimate_resources(model, packed) if board is None else estimate_on_board(model, packed, board)
+    resources = estimate_resources(model, packed, family) if board is None else estimate_on_board(model, packed, board)
     if board is not None:
         check_budget(resources, board)
         clock_mhz = board.clock.core_mhz if clock_mhz is None else clock_mhz

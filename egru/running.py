@@ -16,6 +16,7 @@ from egru.host.line import Damage, Line, NoisyLine, SerialLine
 from egru.host.serial_transport import SIMULATION_PATIENCE, SerialTransport
 from egru.output import CheckFailedError, working
 from egru.tools import require_tools
+from hls_gen.backend import Backend
 from hls_gen.board import UartLink, load_board
 from hls_gen.rtl_backend import HARDWARE_FILE
 from hls_gen.weight_image import RegisterWrite, load_writes
@@ -242,18 +243,19 @@ def _load(accelerator: Accelerator, writes: list[RegisterWrite], model: Quantize
 
 
 def _hardware(folder: Path) -> dict[str, Any]:
-    read_generated(folder)
+    read_generated(folder, Backend.RTL)
     hardware: dict[str, Any] = json.loads((folder / HARDWARE_FILE).read_bytes())
     return hardware
 
 
 @contextmanager
 def _simulated(folder: Path, model_hash: str | None, target: Target) -> Iterator[Connection]:
-    from sim.runner import BenchError
+    from sim.build_cache import BenchError
     from sim.simulated_board import SimulatedBoard
 
     if not (Path(folder) / HARDWARE_FILE).is_file():
         raise UserError(f"folder {folder}", "holds no generated hardware to simulate", "give a folder that egru generate wrote")
+    read_generated(folder, Backend.RTL)
     require_tools()
     try:
         with working(f"building the simulation of {target.board}"):

@@ -7,38 +7,53 @@ from egru.artifacts import changes_remark, choose_tokens, deal_sequences, read_g
 from egru.flow_config import SimulationConfig
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
 from egru.tools import require_tools
+from hls_gen.backend import Backend
+from sim.build_cache import BenchError
+from sim.drivers import Pace
 from sim.equivalence import EquivalenceResult, check_equivalence
-from sim.runner import BenchError
+from sw_model.errors import UserError
 from sw_model.output_folder import require_free
 
 RESULT_FILE = "simulation.json"
 
 
 def run_simulation(
-    generated: Path, settings: SimulationConfig, out: Path, *, data: str | None = None, waves: bool = False, force: bool = False
+    generated: Path,
+    settings: SimulationConfig,
+    out: Path,
+    *,
+    data: str | None = None,
+    waves: bool = False,
+    backend: Backend | None = None,
+    force: bool = False,
 ) -> tuple[EquivalenceResult, str]:
-    """Stream held-out text, or random tokens for a model without a vocabulary, through generated RTL.
+    """Stream held-out text, or random tokens for a model without a vocabulary, through generated hardware.
 
     Args:
-        generated: A folder written by `hls_gen.rtl_backend.write`.
+        generated: A folder that `egru generate` wrote: RTL is simulated, HLS C++ is compiled.
         settings: Steps, sequences, seed and stalls.
         out: Output folder. The simulation runs in it, so that the case of a mismatch stays there.
         data: The text; None for the one that the model was trained on, where that is the embedded one.
         waves: Record waves.
+        backend: What the folder must hold; anything if not given.
         force: Replace what ``out`` holds.
 
     Returns:
-        The comparison, and what the RTL was shown.
+        The comparison, and what the hardware was shown.
 
     Raises:
-        UserError: When the input, the text or the output folder will not do, or a tool is missing.
-        CheckFailedError: At a mismatch, or when the RTL cannot be simulated.
+        UserError: When the input, the text or the output folder will not do, a setting has no meaning for what is simulated, or a tool is
+            missing.
+        CheckFailedError: At a mismatch, or when the hardware cannot be simulated.
     """
-    folder = read_generated(generated)
+    folder = read_generated(generated, backend)
+    if folder.backend is Backend.HLS:
+        _refuse_clocked(settings, waves)
     tokens, stimulus, remark = choose_tokens(folder.model, settings.steps, settings.seed, data)
     sequences = deal_sequences(tokens, settings.steps, settings.sequences)
     require_free(out, force=force)
-    require_tools()
+    if folder.backend is Backend.RTL:
+        require_tools()
     for words in filter(None, (remark, changes_remark(folder.folder))):
         progress_console.print(words, soft_wrap=True, markup=False)
     try:
@@ -57,3 +72,17 @@ def run_simulation(
         raise CheckFailedError(str(error).splitlines()[0].rstrip(":")) from None
     (out / RESULT_FILE).write_text(json.dumps({**result.to_json(), "stimulus": stimulus}, indent=1) + "\n")
     return result, stimulus
+
+
+def _refuse_clocked(settings: SimulationConfig, waves: bool) -> None:
+    """Refuse by name what only a simulation with a clock can do."""
+    given = [
+        *(["waves"] if waves else []),
+        *(
+            f"{name}={pace.value}"
+            for name, pace in (("idle", settings.idle), ("back_pressure", settings.back_pressure))
+            if pace is not Pace.FULL
+        ),
+    ]
+    if given:
+        raise UserError(f"setting {given[0]}", "has no meaning in C simulation, which has no clock", "leave it out, or simulate RTL")

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hls_gen.board_flow import TOOLS, YOSYS
+from sim.hls_headers import BAMBU, PACKAGE, find_headers
 from sw_model.errors import UserError
 
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_VERILATOR = (5, 36)  # what cocotb 2.1 needs
 PIP_REMEDY = "make setup"
 PROBE_SECONDS = 30
+BAMBU_SITE = "https://panda.dei.polimi.it"
 
 
 class Status(StrEnum):
@@ -85,6 +87,8 @@ def inspect_tools() -> list[Tool]:
             for script, package in ((tools.place_and_route, tools.place_and_route), (tools.pack, tools.pack_package))
         ),
         _loader(),
+        _hls_headers(),
+        _bambu(),
     ]
 
 
@@ -164,3 +168,20 @@ def _loader() -> Tool:
         if path is not None:
             return Tool(name, Status.OK, _first_version([path, "--version"]), required=False)
     return Tool("openFPGALoader", Status.MISSING, required=False, remedy="only to load a board: sudo apt-get install openfpgaloader")
+
+
+def _hls_headers() -> Tool:
+    name = "HLS headers"
+    try:
+        found = find_headers()
+    except UserError as missing:
+        return Tool(name, Status.MISSING, required=False, remedy=f"only to simulate HLS C++: {missing}")
+    version = _package(PACKAGE).version if found.source == PACKAGE else ""
+    return Tool(name, Status.OK, f"of {found.source} {version}".strip(), required=False)
+
+
+def _bambu() -> Tool:
+    path = shutil.which(BAMBU)
+    if path is None:
+        return Tool(BAMBU, Status.MISSING, required=False, remedy=f"only to build HLS C++ without a vendor's tool: {BAMBU_SITE}")
+    return Tool(BAMBU, Status.OK, _first_version([path, "--version"]), required=False)

@@ -6,8 +6,11 @@ import numpy as np
 
 from hls_gen.hardware_config import BlockPlan, HardwareConfig
 from hls_gen.memory_image import MemoryImage, address_bits, concatenate_fields, unsigned
+from hls_gen.registers import HASH_WORDS
 from hls_gen.sparse_encoding import LaneColumns, LaneMemory, group_entries, single_entries
 from sw_model.quantized_model import QuantizedModel
+
+HASH_BITS = 32
 
 
 def lane_memories(block: BlockPlan, columns: list[LaneColumns], config: HardwareConfig) -> list[LaneMemory]:
@@ -43,6 +46,12 @@ class UnitImages:
     input: MemoryImage
     reset_bias: MemoryImage
     threshold: MemoryImage
+
+
+def hash_image(model: QuantizedModel) -> MemoryImage:
+    """Return the model's hash as the registers give it: the least significant word first."""
+    value = int(model.content_hash(), 16)
+    return MemoryImage("model_hash", HASH_BITS, tuple(value >> HASH_BITS * word & (1 << HASH_BITS) - 1 for word in range(HASH_WORDS)))
 
 
 def table_images(model: QuantizedModel) -> tuple[MemoryImage, MemoryImage]:

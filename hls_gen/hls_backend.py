@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hls_gen.backend import Backend
 from hls_gen.block_memories import bias_image, lane_memories, place_bits, table_images, unit_images
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
+from hls_gen.hls_check import Finding, check_synthesisable, read_sources, require_synthesisable
 from hls_gen.memory_image import MemoryImage, address_bits
 from hls_gen.render import TEMPLATE_FOLDER, render
 from hls_gen.rtl_backend import HARDWARE_FILE, MODEL_FOLDER, describe_blocks
@@ -25,7 +27,11 @@ HLS_LIBRARY = TEMPLATE_FOLDER / "hls" / "lib"
 TOP_FUNCTION = "egru_top"
 TOP_SOURCE = f"{TOP_FUNCTION}.cpp"
 CSIM_SOURCE = "egru_csim.cpp"
-FORMAT, VERSION = "egru-hls", 1
+#: What no HLS compiler is to see, by its path in `HLS_FOLDER`.
+SIMULATION_ONLY = frozenset({CSIM_SOURCE, f"{HLS_LIBRARY.name}/checked_stream.hpp"})
+#: Nothing but numbers.
+TABLES_SOURCE = "egru_tables.hpp"
+VERSION = 1
 #: The widest word of a table: C simulation holds it in a native integer.
 MAX_WORD_BITS = 64
 #: The stream from the AXI4-Stream input to the first block.
@@ -121,6 +127,7 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
 
     Raises:
         UserError: When the configuration cannot work for this model, or cannot be said in HLS.
+        AssertionError: When what the templates made cannot be synthesised.
     """
     _check(config)
     hardware = plan(model, config)
@@ -147,15 +154,18 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
         "logit_frac": hardware.decoder.acc_frac,
     }
     templates = {
-        "egru_tables.hpp": "tables.hpp.j2",
+        TABLES_SOURCE: "tables.hpp.j2",
         "egru_model.hpp": "model.hpp.j2",
         f"{TOP_FUNCTION}.hpp": "top.hpp.j2",
         TOP_SOURCE: "top.cpp.j2",
         CSIM_SOURCE: "csim.cpp.j2",
     }
     sources = {name: render(f"hls/{template}", **values) for name, template in templates.items()}
+    library = tuple(sorted(HLS_LIBRARY.glob("*.hpp")))
+    code = {f"{HLS_LIBRARY.name}/{path.name}": path.read_text() for path in library} | sources
+    require_synthesisable({name: text for name, text in code.items() if name not in (*SIMULATION_ONLY, TABLES_SOURCE)})
     memory_bits = sum(image.bits * len(image.words) for image in images)
-    return GeneratedHls(hardware, sources, tuple(sorted(HLS_LIBRARY.glob("*.hpp"))), tuple(processes), tuple(wires), memory_bits)
+    return GeneratedHls(hardware, sources, library, tuple(processes), tuple(wires), memory_bits)
 
 
 def write_core(model: QuantizedModel, generated: GeneratedHls, folder: Path) -> None:
@@ -170,10 +180,19 @@ def write_core(model: QuantizedModel, generated: GeneratedHls, folder: Path) -> 
     (folder / HARDWARE_FILE).write_text(json.dumps(describe(model, generated), indent=1, sort_keys=True) + "\n")
 
 
+def check_folder(folder: Path) -> list[Finding]:
+    """Find what no HLS compiler takes in a folder that `write_core` wrote: a user may have edited it.
+
+    Raises:
+        UserError: When a source is no text.
+    """
+    return check_synthesisable(read_sources(folder / HLS_FOLDER, (*SIMULATION_ONLY, TABLES_SOURCE)))
+
+
 def describe(model: QuantizedModel, generated: GeneratedHls) -> dict[str, Any]:
     """Return what a reader of the folder needs: configuration, sizes, processes, and the physical index of every neuron and class."""
     return {
-        "format": FORMAT,
+        "format": Backend.HLS.folder_format,
         "version": VERSION,
         **describe_blocks(model, generated.plan),
         "processes": [asdict(process) for process in generated.processes],
@@ -316,7 +335,7 @@ class _BlockNetwork:
         queue_ports = [Port(f"queue{index}", wire, item_bits, "out") for index, wire in enumerate(queues)]
         step_ports = [Port(f"steps{index}", wire, self._step_bits, "out") for index, wire in enumerate(steps)]
         lane_types = ", ".join(f"egru::{lane}" for lane in lanes)
-        run = f"egru::sequencer<egru::{name}, {lane_types}>::run({_names([*inputs, *queue_ports])})"
+        run = f"egru::sequencer<egru::{name}, {lane_types}>::{'run' if own else 'run_without_own'}({_names([*inputs, *queue_ports])})"
         ports = (*inputs, *queue_ports, *step_ports)
         self._processes.append(Process(f"{name}_sequencer", name, ports, f"egru::send({run}, {_names(step_ports)})"))
         for index, lane in enumerate(lanes):

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hls_gen.board import BOARDS_FOLDER
+from hls_gen.hardware_config import HardwareConfig
 from hls_gen.render import TEMPLATE_FOLDER
 from sw_model.errors import UserError
+from sw_model.quantized_model import QuantizedModel
 from sw_model.version import __version__
 
 MANIFEST_FILE = "manifest.json"
@@ -41,7 +43,7 @@ class Manifest(_Section):
         model_hash: Content hash of the model.
         hardware: Hardware configuration.
         board: Name of the board; none for a core alone.
-        core_mhz: The core's clock on that board.
+        core_mhz: The core's clock: that of the board, or the one that HLS is asked for.
         stimulus: What the testbench shows the core.
         files: SHA-256 of every other file, by its path in the folder.
     """
@@ -80,6 +82,23 @@ def file_hashes(folder: Path) -> dict[str, str]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     hashes = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     return {name: value for name, value in hashes.items() if name != MANIFEST_FILE}
+
+
+def seal(
+    folder: Path, model: QuantizedModel, config: HardwareConfig, *, board: str | None, core_mhz: float | None, stimulus: str
+) -> Manifest:
+    """Write the manifest of ``folder``, which holds everything else by now, and return it; the arguments are as in `Manifest`."""
+    manifest = Manifest(
+        generator=generator(),
+        model_hash=model.content_hash(),
+        hardware=config.model_dump(mode="json"),
+        board=board,
+        core_mhz=core_mhz,
+        stimulus=stimulus,
+        files=file_hashes(folder),
+    )
+    write_manifest(manifest, folder)
+    return manifest
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from hls_gen.board import Board
 from hls_gen.board_files import board_files
 from hls_gen.hardware_config import HardwareConfig
-from hls_gen.manifest import Manifest, file_hashes, generator, write_manifest
+from hls_gen.manifest import Manifest, seal
 from hls_gen.project_descriptions import Contents, descriptions
 from hls_gen.rtl_backend import GeneratedRtl, generate, write_core
 from hls_gen.testbench import TESTBENCH_FOLDER, Stimulus, random_stimulus, testbench_files
-from sw_model.output_folder import staged_folder
+from sw_model.output_folder import staged_folder, write_texts
 from sw_model.quantized_model import QuantizedModel
 
 
@@ -63,24 +63,11 @@ def write_project(
     added = None if board is None else board_files(board, model, generated, clock_mhz)
     with staged_folder(folder, force=force) as staging:
         write_core(model, generated, staging)
-        _write(staging, {f"{TESTBENCH_FOLDER}/{name}": text for name, text in testbench_files(model, generated.plan, stimulus).items()})
-        _write(staging, {} if added is None else added.files)
-        _write(staging, descriptions(Contents(model, generated, stimulus, added)))
-        manifest = Manifest(
-            generator=generator(),
-            model_hash=model.content_hash(),
-            hardware=config.model_dump(mode="json"),
-            board=board.name if board else None,
-            core_mhz=added.core_mhz if added else None,
-            stimulus=stimulus.title,
-            files=file_hashes(staging),
+        write_texts(
+            staging, {f"{TESTBENCH_FOLDER}/{name}": text for name, text in testbench_files(model, generated.plan, stimulus).items()}
         )
-        write_manifest(manifest, staging)
+        write_texts(staging, {} if added is None else added.files)
+        write_texts(staging, descriptions(Contents(model, generated, stimulus, added)))
+        board_name, core_mhz = (added.board.name, added.core_mhz) if added else (None, None)
+        manifest = seal(staging, model, config, board=board_name, core_mhz=core_mhz, stimulus=stimulus.title)
     return Project(generated, manifest)
-
-
-def _write(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)

@@ -1,6 +1,7 @@
 """The texts that describe a generated folder to people and tools: Makefile, FuseSoC core, README."""
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from hls_gen.board import TOP_MODULE as BOARD_MODULE
 from hls_gen.board import Toolchain, UartLink
 from hls_gen.board_files import BoardFiles
 from hls_gen.board_flow import PYTHON, SYNTHESIS, TOOLS
+from hls_gen.hardware_config import HardwarePlan
 from hls_gen.ip_xact import IP_MODULE
 from hls_gen.manifest import MANIFEST_FILE, generator
 from hls_gen.registers import Register
@@ -161,23 +163,15 @@ def _synthesis(added: BoardFiles, rtl: list[str]) -> dict[str, Any]:
 
 
 def _readme(contents: Contents, synthesis_remark: str) -> str:
-    model, plan, added = contents.model, contents.generated.plan, contents.added
+    plan, added = contents.generated.plan, contents.added
     board = added.board if added else None
     tools = TOOLS.get(board.toolchain) if board else None
-    decoder = np.count_nonzero(model.decoder.weight) / model.decoder.weight.size
     return render(
         "project/README.md.j2",
         title=contents.title,
         generator=generator(),
-        model_hash=model.content_hash(),
-        neurons=[layer.neurons for layer in model.layers],
-        tokens=model.tokens,
-        classes=model.classes,
-        densities=[f"{100 * density:.1f} %" for density in [*layer_weight_densities(model), decoder]],
-        weight_bits=[*(layer.weight_bits for layer in model.layers), model.decoder.weight_bits],
-        blocks=[block.name for block in plan.blocks],
-        lanes=[block.lanes for block in plan.blocks],
-        memory_bits=sum(image.bits * len(image.words) for image in contents.generated.memories),
+        facts=model_facts(contents.model, plan, sum(image.bits * len(image.words) for image in contents.generated.memories)),
+        classes=contents.model.classes,
         logit_frac=plan.decoder.acc_frac,
         board=board,
         core_mhz=added.core_mhz if added else None,
@@ -192,6 +186,22 @@ def _readme(contents: Contents, synthesis_remark: str) -> str:
         registers=[(register.name, int(register)) for register in Register],
         contents=_table_of_files(contents),
     )
+
+
+def model_facts(model: QuantizedModel, plan: HardwarePlan, memory_bits: int) -> list[tuple[str, str]]:
+    """Return the rows of the table with which every README begins: what, and its value."""
+    decoder = np.count_nonzero(model.decoder.weight) / model.decoder.weight.size
+    densities = [*layer_weight_densities(model), decoder]
+    rows: dict[str, Iterable[object]] = {
+        "model": [f"`{model.content_hash()}`"],
+        "neurons per layer": [layer.neurons for layer in model.layers],
+        "tokens, classes": [model.tokens, model.classes],
+        "non-zero weights per layer, decoder": [f"{100 * density:.1f} %" for density in densities],
+        "weight bits per layer, decoder": [*(layer.weight_bits for layer in model.layers), model.decoder.weight_bits],
+        f"lanes: {', '.join(block.name for block in plan.blocks)}": [block.lanes for block in plan.blocks],
+        "memory": [f"{memory_bits:,} bits"],
+    }
+    return [(what, ", ".join(map(str, values))) for what, values in rows.items()]
 
 
 def _table_of_files(contents: Contents) -> list[tuple[str, str]]:

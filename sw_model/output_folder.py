@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,14 @@ def staged_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
         _replace(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_texts(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts by their path in ``folder``, which exists."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 def _replace(staging: Path, folder: Path) -> None:

@@ -40,7 +40,8 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
-    flow = ["doctor", "train", "prune", "train", "export", "evaluate", "boards", "estimate", "generate", "simulate", "run", "build", "run"]
+    flow = ["doctor", "train", "prune", "train", "export", "evaluate", "boards", "estimate"]
+    flow += ["generate", "simulate", "generate", "simulate", "run", "build", "run"]
     assert [line[0] for line in lines] == flow
     for line in lines[:-2]:
         small = ["--config", "small.toml"] if line[0] in ("train", "prune") else []

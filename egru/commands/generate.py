@@ -1,6 +1,5 @@
 """`egru generate`: a model to hardware sources."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,26 +9,32 @@ from rich.table import Table
 
 from egru.commands import hardware_options as options
 from egru.output import print_json
+from hls_gen.backend import Backend
 from sw_model.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hls_gen.board import Board
-    from hls_gen.hardware_config import HardwareConfig
+    from hls_gen.hardware_config import HardwareConfig, HardwarePlan
+    from hls_gen.hls_project import HlsProject
+    from hls_gen.manifest import Manifest
+    from hls_gen.memory_image import MemoryImage
+    from hls_gen.testbench import Stimulus
     from sw_model.quantized_model import QuantizedModel
 
 
 FIT_SEED = 1  # of random tokens, for models that know no text
-
-
-class Backend(StrEnum):
-    """What the sources are written in; each has one function in `WRITERS`."""
-
-    RTL = "rtl"
+OUTPUT_FOLDERS = {Backend.RTL: Path("runs/rtl"), Backend.HLS: Path("runs/hls")}
+#: What the figures that come with HLS C++ are; no HLS compiler has been asked.
+ESTIMATE = "estimate: the RTL of the same configuration, by its cycle and resource models"
+#: Of the estimate, what is shown.
+ESTIMATED = ("family", "cycles_per_step", "us_per_step", "lut", "ff", "bram", "dsp")
 
 
 def generate(
     model: Annotated[Path, typer.Argument(help="Folder that `egru export` wrote.")],
-    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/rtl"),
+    out: Annotated[Path | None, typer.Option(help="Output folder; runs/rtl or runs/hls if not given.")] = None,
     config: options.ConfigFile = None,
     lanes: options.Lanes = None,
     queue_depth: options.QueueDepth = None,
@@ -43,14 +48,18 @@ def generate(
     weight_capacity: options.WeightCapacity = None,
     fit: options.Fit = False,
     board: Annotated[str | None, typer.Option(help="A board that must hold the core: with all that a bitstream for it needs.")] = None,
-    clock_mhz: Annotated[float | None, typer.Option(help="Clock of the core on that board; the board's default if not given.")] = None,
+    part: Annotated[str | None, typer.Option(help="Part of AMD's that HLS is to build for, instead of a board.")] = None,
+    clock_mhz: Annotated[float | None, typer.Option(help="Clock of the core on that board or part; its default if not given.")] = None,
     backend: Annotated[Backend, typer.Option(help="What the sources are written in.")] = Backend.RTL,
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Generate the hardware of an exported model."""
+    from egru.artifacts import choose_stimulus
     from egru.fitting import fit_report
     from hls_gen.board import load_board
+    from hls_gen.hls_project import write_hls_project
+    from hls_gen.project import write_project
     from hls_gen.resource_model import check_budget, estimate_on_board
     from sw_model.quantized_model import QuantizedModel
 
@@ -69,13 +78,19 @@ def generate(
     )
     loaded = QuantizedModel.load(model)
     target = None if board is None else load_board(board)
+    hardware = _prepare(backend, hardware, target, part, clock_mhz)
     fitted = options.fit_to_board(loaded, hardware, target, None, FIT_SEED) if fit else None
     hardware = fitted.config if fitted else hardware
     if target is not None:
         check_budget(estimate_on_board(loaded, hardware, target), target)
-    elif clock_mhz is not None:
-        raise UserError(f"--clock-mhz {clock_mhz:g}", "has no meaning without --board", "name the board")
-    report = WRITERS[backend](loaded, hardware, out, target, clock_mhz, force)
+    out, stimulus = out or OUTPUT_FOLDERS[backend], choose_stimulus(loaded)
+    if backend is Backend.HLS:
+        hls = write_hls_project(loaded, hardware, out, board=target, part=part, clock_mhz=clock_mhz, stimulus=stimulus, force=force)
+        report = _describe_hls(loaded, hardware, hls, stimulus)
+    else:
+        rtl = write_project(loaded, hardware, out, board=target, clock_mhz=clock_mhz, stimulus=stimulus, force=force)
+        report = _describe(loaded, rtl.generated.plan, _memory_bits(rtl.generated.memories), rtl.manifest)
+    report = {"out": str(out), "backend": backend, **report}
     if fitted:
         report["fit"] = fit_report(fitted)
     if json:
@@ -83,28 +98,53 @@ def generate(
         return
     console = Console()
     console.print(_table(report))
+    if "estimate" in report:
+        console.print(_estimate_table(report))
     if fitted:
         options.print_fit(console, report["fit"])
 
 
-def _write_rtl(
-    model: "QuantizedModel", hardware: "HardwareConfig", out: Path, board: "Board | None", clock_mhz: float | None, force: bool
-) -> dict[str, Any]:
-    from egru.artifacts import choose_stimulus
-    from hls_gen.project import write_project
-    from hls_gen.rtl_backend import describe
+def _prepare(
+    backend: Backend, hardware: "HardwareConfig", board: "Board | None", part: str | None, clock_mhz: float | None
+) -> "HardwareConfig":
+    """Refuse what the backend cannot build for, before any work is spent on it; return the hardware that `--fit` may choose from."""
+    from hls_gen.hls_project import choose_target
 
-    project = write_project(model, hardware, out, board=board, clock_mhz=clock_mhz, stimulus=choose_stimulus(model), force=force)
-    generated, manifest = project.generated, project.manifest
-    description = describe(model, generated)
+    if backend is Backend.HLS:
+        choose_target(board, part, clock_mhz)
+        # Layers that share lanes cannot be said in HLS: unless they are asked for, which is refused, they are no choice.
+        return hardware if "engines" in hardware.model_fields_set else hardware.model_copy(update={"engines": "per-layer"})
+    if part is not None:
+        raise UserError(f"--part {part}", "has no meaning for RTL", "name a board, or give --backend hls")
+    if board is None and clock_mhz is not None:
+        raise UserError(f"--clock-mhz {clock_mhz:g}", "has no meaning without --board", "name the board")
+    return hardware
+
+
+def _describe_hls(model: "QuantizedModel", hardware: "HardwareConfig", project: "HlsProject", stimulus: "Stimulus") -> dict[str, Any]:
+    from egru.estimation import estimate
+
+    target = project.target
+    found = estimate(model, hardware, stimulus.sequences, family=target.family, clock_mhz=target.clock_mhz)
+    return {
+        **_describe(model, project.generated.plan, project.generated.memory_bits, project.manifest),
+        "part": target.part,
+        "estimate": {"of": ESTIMATE, **{name: found[name] for name in ESTIMATED}},
+    }
+
+
+def _describe(model: "QuantizedModel", plan: "HardwarePlan", memory_bits: int, manifest: "Manifest") -> dict[str, Any]:
+    """Return what is said of a core in any language."""
+    from hls_gen.rtl_backend import describe_blocks
+
+    description = describe_blocks(model, plan)
     blocks = [{name: value for name, value in block.items() if name != "physical_index"} for block in description["blocks"]]
-    memory_bits = sum(image.bits * len(image.words) for image in generated.memories)
-    figures = {"model_hash": description["model_hash"], "lanes": generated.plan.lanes, "memory_bits": memory_bits, "blocks": blocks}
-    target = {"board": manifest.board, "core_mhz": manifest.core_mhz, "stimulus": manifest.stimulus}
-    return {"out": str(out), "backend": Backend.RTL, **figures, **target}
+    figures = {"model_hash": description["model_hash"], "lanes": plan.lanes, "memory_bits": memory_bits, "blocks": blocks}
+    return {**figures, "board": manifest.board, "core_mhz": manifest.core_mhz, "stimulus": manifest.stimulus}
 
 
-WRITERS = {Backend.RTL: _write_rtl}
+def _memory_bits(memories: "Iterable[MemoryImage]") -> int:
+    return sum(image.bits * len(image.words) for image in memories)
 
 
 def _table(report: dict[str, Any]) -> Table:
@@ -112,4 +152,12 @@ def _table(report: dict[str, Any]) -> Table:
     table = Table("block", "lanes", "rows per lane", "update units", "accumulator bits", title=title)
     for block in report["blocks"]:
         table.add_row(*(str(block[name]) for name in ("name", "lanes", "rows", "update_units", "acc_bits")))
+    return table
+
+
+def _estimate_table(report: dict[str, Any]) -> Table:
+    found = report["estimate"]
+    table = Table("cycles per step", "µs per step", "LUT", "FF", "block RAM", "DSP", title=f"{found['of']}; {report['part']}")
+    figures = (f"{found['cycles_per_step']:,.1f}", f"{found['us_per_step']:,.2f}")
+    table.add_row(*figures, *(f"{found[name]:,}" for name in ("lut", "ff", "bram", "dsp")))
     return table

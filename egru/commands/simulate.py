@@ -1,4 +1,4 @@
-"""`egru simulate`: the generated RTL against the integer reference."""
+"""`egru simulate`: what was generated against the integer reference."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from egru.output import print_json
+from hls_gen.backend import Backend
 
 #: `sim.drivers.Pace`, which is not imported here because it pulls in cocotb.
 PaceName = Literal["full", "light", "heavy", "bursts", "rare"]
@@ -23,21 +24,28 @@ def simulate(
     idle: Annotated[PaceName | None, typer.Option(help="How often the token stream idles; full speed if not given.")] = None,
     back_pressure: Annotated[PaceName | None, typer.Option(help="How often the logit stream refuses; never if not given.")] = None,
     waves: Annotated[bool, typer.Option("--waves", help="Record waves in the output folder.")] = False,
+    backend: Annotated[Backend | None, typer.Option(help="What the folder holds; seen from the folder if not given.")] = None,
     out: Annotated[Path, typer.Option(help="Output folder: log, result, waves, and the case of a mismatch.")] = Path("runs/simulation"),
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Simulate generated RTL and compare every event and logit with the reference. Exit code 1 at a mismatch."""
+    """Simulate generated hardware and compare every event and logit with the reference. Exit code 1 at a mismatch.
+
+    RTL is simulated in Verilator; HLS C++ is compiled and called, and its clock cycles are estimated.
+    """
     from egru.flow_config import load_flow_config
     from egru.simulation import run_simulation
 
     overrides = {"steps": steps, "sequences": sequences, "seed": seed, "idle": idle, "back_pressure": back_pressure}
     settings = load_flow_config(config, {f"simulation.{name}": value for name, value in overrides.items()}).simulation
-    result, stimulus = run_simulation(generated, settings, out, data=data, waves=waves, force=force)
+    result, stimulus = run_simulation(generated, settings, out, data=data, waves=waves, backend=backend, force=force)
     if json:
         print_json({**result.to_json(), "stimulus": stimulus})
         return
-    table = Table("stimulus", "steps", "events", "values", "mismatches", "cycles per step", "lanes", "occupancy", title="RTL = reference")
+    measured = result.timing == "measured"
+    what, caption = ("RTL", None) if measured else ("HLS C simulation", "estimate: cycles per step and occupancy, as of the RTL")
+    columns = ("stimulus", "steps", "events", "values", "mismatches", "cycles per step", "lanes", "occupancy")
+    table = Table(*columns, title=f"{what} = reference", caption=caption)
     counts = (stimulus, result.steps, result.events, result.values, result.mismatches, f"{result.cycles_per_step:.1f}", result.lanes)
     table.add_row(*map(str, counts), f"{result.occupancy:.3f}")
     Console().print(table)

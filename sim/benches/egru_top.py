@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
-import numpy as np
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from hls_gen.registers import CLEAR_COUNTERS, COUNTERS, HASH_WORDS, REFUSED_LOAD, Register, counters_address
 from hls_gen.rtl_backend import describe
 from hls_gen.weight_image import RegisterWrite, generate_for, load_writes
+from sim.comparison import STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
 from sim.drivers import EngineMonitor, Link, LogitCollector, Pace, StreamSource, TokenDriver, pace_from, start, wait_until
 from sim.runner import bench_seed, failure_folder, write_report
 from sim.scoreboard import Scoreboard
@@ -27,7 +27,6 @@ from sw_model.reference import EventDrivenStream, Step, WorkCounts
 GENERATED_VARIABLE = "EGRU_GENERATED"
 LOADED_VARIABLE = "EGRU_LOADED"
 PRELUDE = [0, 1, 0]  # tokens for the first model, without TLAST: they leave state and events behind
-STIMULUS_FILE = "stimulus.json"
 
 
 @cocotb.test()
@@ -45,12 +44,7 @@ async def equals_the_reference(dut: Any) -> None:
         hardware = describe(model, generate_for(model, hardware))
     expected, work = _expected(model, sequences)
     rng = random.Random(bench_seed())
-    scoreboard = Scoreboard(
-        failure_folder(),
-        bench_seed(),
-        context={"sequences": sequences, "hardware": hardware["config"]},
-        save_more=lambda folder: model.save(folder / "model"),
-    )
+    scoreboard = core_scoreboard(failure_folder(), bench_seed(), model, hardware, sequences)
 
     engines = [block for block in hardware["blocks"] if block["layers"]]
 
@@ -89,12 +83,8 @@ async def equals_the_reference(dut: Any) -> None:
 
     for monitor in monitors:
         monitor.finish()
-    # Neurons of all layers, twice (flag and value), at every step: no layer was left out.
-    neurons = sum(layer.neurons for layer in model.layers)
-    assert scoreboard.values == steps * (2 * neurons + model.classes)
-
-    ends = np.cumsum([len(sequence) for sequence in sequences]) - 1
-    scoreboard.check(steps - 1, "top", "end of sequence", collector.sequence_ends, ends + len(prelude))
+    check_complete(scoreboard, model, steps)
+    scoreboard.check(steps - 1, "top", "end of sequence", collector.sequence_ends, sequence_ends(sequences) + len(prelude))
     assert await _read_hash(registers) == model.content_hash()
     counters = await _read_counters(registers, len(hardware["blocks"]))
     _check_counters(scoreboard, counters, work, hardware)
@@ -141,18 +131,11 @@ def _expected(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> tupl
 
 
 def _watch_engine(dut: Any, block: dict[str, Any], scoreboard: Scoreboard, expected: list[Step]) -> EngineMonitor:
-    neuron_of = {
-        place: (layer, neuron)
-        for layer, places in zip(block["layers"], block["physical_index"], strict=True)
-        for neuron, place in enumerate(places)
-    }
+    places = Places(block)
     steps = dict.fromkeys(block["layers"], 0)
 
     def check(active: int, events: list[tuple[int, int]]) -> None:
-        # A padding row has no neuron: it gets a number outside every layer, which the scoreboard refuses.
-        observed = [(*neuron_of.get(index, (block["layers"][0], len(neuron_of) + index)), value) for index, value in events]
-        for place, layer in enumerate(block["layers"]):
-            mine = [(neuron, value) for owner, neuron, value in observed if owner == layer]
+        for place, (layer, mine) in enumerate(places.by_layer(events).items()):
             if active >> place & 1:
                 step = steps[layer]
                 scoreboard.check_events(step, layer, mine, expected[step].fired[layer], expected[step].events[layer])

@@ -7,7 +7,7 @@ import typer
 from pydantic import BaseModel
 
 from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results
-from sim.runner import BenchError
+from sim.build_cache import BenchError
 from sw_model.errors import UserError
 
 

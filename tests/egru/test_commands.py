@@ -177,6 +177,7 @@ def test_simulate_proves_held_out_text_with_stalls_and_keeps_its_log(tiny: Tiny,
     )
     report = egru(*command).json()
     assert (report["steps"], report["mismatches"]) == (40, 0)
+    assert (report["backend"], report["timing"], report["timed_steps"]) == ("rtl", "measured", 40)
     assert report["events"] > 0
     assert report["values"] == 40 * (2 * (6 + 5) + QuantizedModel.load(tiny.model).classes) + report["values"] % 40
     assert report["stimulus"] == "held-out characters of text.txt"

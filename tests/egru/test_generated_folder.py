@@ -109,3 +109,70 @@ def test_a_trained_model_generates_a_folder_that_verifies(tiny: Tiny, tmp_path: 
     shutil.copytree(tiny.rtl, copy)
     assert egru("verify", copy).code == 0
     assert read_manifest(copy).model_hash == QuantizedModel.load(tiny.model).content_hash()
+
+
+# ---- HLS --------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_generate_hls_says_what_rtl_says_and_what_it_estimates(model: Path, tmp_path: Path) -> None:
+    rtl = generate(model, tmp_path / "rtl").json()
+    hls = generate(model, tmp_path / "hls", "--backend", "hls").json()
+    same = ("model_hash", "lanes", "blocks", "stimulus", "board")
+    assert {name: hls[name] for name in same} == {name: rtl[name] for name in same}
+    assert (hls["backend"], hls["core_mhz"], hls["part"]) == ("hls", 100.0, "xc7a100tcsg324-1")
+    assert set(hls) == {*rtl, "part", "estimate"}
+    estimate = hls["estimate"]
+    assert set(estimate) == {"of", "family", "cycles_per_step", "us_per_step", "lut", "ff", "bram", "dsp"}
+    assert (estimate["of"][:9], estimate["family"]) == ("estimate:", "xc7")
+    assert estimate["us_per_step"] == estimate["cycles_per_step"] / 100
+    predicted = egru("estimate", model, "--lanes", "2,2,1", "--steps", STEPS, "--sequences", SEQUENCES, "--json").json()
+    assert estimate["cycles_per_step"] == predicted["cycles_per_step"]
+    assert egru("verify", tmp_path / "hls", "--json").json()["changes"] == []
+
+
+def test_generate_hls_for_a_board_or_a_part(model: Path, tmp_path: Path) -> None:
+    report = generate(model, tmp_path / "a", "--backend", "hls", "--board", "kv260", "--clock-mhz", 150).json()
+    assert (report["board"], report["core_mhz"], report["part"], report["estimate"]["family"]) == (
+        "kv260",
+        150.0,
+        "xck26-sfvc784-2LV-c",
+        "xcup",
+    )
+    report = generate(model, tmp_path / "b", "--backend", "hls", "--part", "xcu250-figd2104-2L-e").json()
+    assert (report["board"], report["core_mhz"], report["part"]) == (None, 100.0, "xcu250-figd2104-2L-e")
+    assert "set_part" in (tmp_path / "b" / "scripts" / "build.tcl").read_text()
+    shown = generate(model, tmp_path / "c", "--backend", "hls").out
+    assert "estimate" in shown
+
+
+def test_fit_chooses_what_hls_can_say(model: Path, tmp_path: Path) -> None:
+    report = egru("generate", model, "--backend", "hls", "--fit", "--board", "pynq_z2", "--out", tmp_path / "out", "--json").json()
+    assert report["fit"]["board"] == report["board"] == "pynq_z2"
+    assert report["fit"]["config"]["engines"] == "per-layer"
+
+
+def test_each_backend_has_an_output_folder_of_its_own(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for backend in ("rtl", "hls"):
+        assert egru("generate", model, "--lanes", "2,2,1", "--backend", backend, "--json").json()["out"] == f"runs/{backend}"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--part", "xc7a35tcpg236-1"), "--part xc7a35tcpg236-1 has no meaning for RTL; name a board, or give --backend hls"),
+        (("--backend", "hls", "--engines", "shared"), "engines=shared cannot be said in HLS C++; use engines=per-layer, or --backend rtl"),
+        (("--backend", "hls", "--weights", "loadable"), "weights=loadable cannot be said in HLS C++; use weights=fixed, or --backend rtl"),
+        (("--backend", "hls", "--board", "ulx3s_85f"), "board ulx3s_85f is no board of AMD's"),
+        (("--backend", "hls", "--board", "icebreaker", "--fit"), "board icebreaker is no board of AMD's"),
+        (("--backend", "hls", "--board", "kv260", "--part", "xc7"), "--part xc7 disagrees with --board kv260"),
+        (("--backend", "hls", "--board", "kv260", "--fit", "--engines", "shared"), "engines=shared cannot be said in HLS C++"),
+        (("--backend", "hls", "--fit"), "--fit needs a board to fit to"),
+        (("--backend", "hls", "--clock-mhz", -5), "--clock-mhz -5 is outside 1 to 1000; give e.g. 100"),
+    ],
+)
+def test_what_a_backend_cannot_build_is_refused_by_name(model: Path, tmp_path: Path, options: tuple[object, ...], expected: str) -> None:
+    done = egru("generate", model, *options, "--out", tmp_path / "out")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert expected in done.err
+    assert not (tmp_path / "out").exists()

@@ -17,8 +17,8 @@ from hls_gen.memory_image import format_words
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, write
 from hls_gen.weight_image import generate_for
 from hls_gen.weight_swap import image_files, image_words
+from sim.build_cache import BenchError
 from sim.equivalence import check_equivalence
-from sim.runner import BenchError
 from sw_model.errors import UserError
 from sw_model.fixed_point import Formats
 from sw_model.quantized_model import QuantizedModel

@@ -24,7 +24,7 @@ from hls_gen.rtl_backend import write
 from sim.equivalence import check_equivalence
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
-from tests.rtl.test_egru_top import CASES, Case, sequences
+from tests.equivalence_cases import CASES, Case, sequences
 
 END_TO_TAKE = BUS_TO_QUEUE + QUEUE_TO_LANE  # of an idle lane
 

@@ -27,8 +27,7 @@ from hls_gen.vivado import PROCESSORS, build_command, vivado_files
 from sim.runner import lint
 from sw_model.errors import UserError
 from sw_model.random_model import RandomModelSpec, random_model
-
-tkinter = pytest.importorskip("tkinter", reason="the generated Tcl is executed by Python's own Tcl, which this Python lacks")
+from tests.hls_gen.stubbed_tcl import RefusedError, StubbedTcl, tkinter
 
 MODEL = random_model(RandomModelSpec(hidden=(16, 12), tokens=11, classes=9))
 CONFIG = HardwareConfig(lanes=4)
@@ -38,10 +37,6 @@ OVERLAY_BOARDS = [name for name in BOARDS if load_board(name).link.kind == "axi-
 
 
 # ---- the stubs --------------------------------------------------------------------------------------------------------------------------
-
-
-class RefusedError(Exception):
-    """What a stub does not accept; becomes an error of Tcl."""
 
 
 @dataclass
@@ -161,7 +156,7 @@ def pins_of(cell: Cell, core: Pins) -> Pins:
 PRESETS = {"zynq_ultra_ps_e": {"PSU__USE__M_AXI_GP0": "1", "PSU__USE__M_AXI_GP1": "1"}}
 
 
-class Vivado:
+class Vivado(StubbedTcl):
     """Executes generated Tcl with stubs for Vivado's commands, records every call, and refuses what Vivado would refuse."""
 
     COMMANDS = (
@@ -179,8 +174,7 @@ class Vivado:
     )
 
     def __init__(self, folder: Path, *, arguments: str = "", slack: dict[str, str] | None = None, progress: str = "100%") -> None:
-        self.folder = folder
-        self.calls: list[tuple[str, ...]] = []
+        super().__init__(folder, arguments)
         self.slack = {"max": "0.25", "min": "0.03"} | (slack or {})
         self.progress = progress
         self.ports: set[str] = set()
@@ -197,46 +191,6 @@ class Vivado:
         self.board_files: tuple[str, ...] = BOARD_FILES
         self._core: Pins | None = None
         self._catalog = dict(VENDOR_IPS)
-        self.tcl = tkinter.Tcl()
-        self.tcl.setvar("argv", arguments)
-        self.tcl.createcommand("stub", self._dispatch)
-        # A Python function cannot raise an error of Tcl: the procedure around it does.
-        self.tcl.eval("proc call args { set ::refused {}; stub {*}$args; if {$::refused ne {}} { error $::refused }; set ::value }")
-        self.tcl.eval("namespace eval ipx {}")
-        for name in self.COMMANDS:
-            self.tcl.eval(f"interp alias {{}} {name} {{}} call {name}")
-
-    def source(self, file: str) -> None:
-        self.tcl.call("source", str(self.folder / file))
-
-    def names(self) -> list[str]:
-        """The commands in the order of their calls, without the questions."""
-        return [call[0] for call in self.calls if not call[0].startswith(("get_", "current_"))]
-
-    def _dispatch(self, name: str, *arguments: str) -> None:
-        self.calls.append((name, *arguments))
-        value: Any = ""
-        try:
-            value = getattr(self, "do_" + name.replace("ipx::", "ipx_"), self._nothing)(*arguments)
-        except RefusedError as refusal:
-            self.tcl.globalsetvar("refused", f"{name}: {refusal}")
-        self.tcl.globalsetvar("value", "" if value is None else value)
-
-    def _nothing(self, *_arguments: str) -> None: ...
-
-    def _list(self, text: Any) -> list[str]:
-        return [str(item) for item in self.tcl.splitlist(text)]
-
-    def _option(self, arguments: tuple[str, ...], name: str) -> str:
-        if name not in arguments:
-            raise RefusedError(f"{name} is missing")
-        return arguments[arguments.index(name) + 1]
-
-    def _existing(self, names: list[str]) -> list[Path]:
-        for name in names:
-            if not Path(name).is_file():
-                raise RefusedError(f"file {name} does not exist")
-        return [Path(name) for name in names]
 
     # ---- without a project --------------------------------------------------------------------------------------------------------------
     def do_read_verilog(self, option: str, files: str) -> None:

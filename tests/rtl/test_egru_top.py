@@ -1,150 +1,28 @@
-"""The whole generated core against the integer reference, over the shapes a user may ask for: every event, logit and counter, with ==."""
+"""The whole generated core against the integer reference, in Verilator: every event, logit and counter, with ==."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from hls_gen.hardware_config import HardwareConfig
-from hls_gen.rtl_backend import write
+from hls_gen.backend import Backend
 from sim.drivers import Pace
-from sim.equivalence import EquivalenceResult, check_equivalence
-from sim.runner import BenchError
-from sw_model.fixed_point import Formats
-from sw_model.quantized_model import QuantizedModel
-from sw_model.random_model import RandomModelSpec, random_model
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model, a configuration, and what the run must have exercised."""
-
-    name: str
-    model: RandomModelSpec
-    hardware: HardwareConfig
-    steps: int = 120
-    silent_layers: tuple[int, ...] = ()
-    all_fire: bool = False
-    loaded: RandomModelSpec | None = None
-
-
-NARROW = Formats(event_bits=4, state_bits=12, gate_bits=9, preact_bits=10, preact_frac=6)
-WIDE = Formats(event_bits=12, state_bits=16, gate_bits=15, preact_bits=18, preact_frac=13)
-
-CASES = [
-    Case("one_layer_dense_two_lanes", RandomModelSpec(hidden=(24,), density=1.0, seed=1), HardwareConfig(lanes=2), steps=60),
-    Case(
-        "two_layers_4_bit_80_percent",
-        RandomModelSpec(hidden=(24, 32), weight_bits=4, density=0.2, classes=13, tokens=11, seed=2),
-        HardwareConfig(lanes=(4, 8, 3)),
-    ),
-    Case(
-        "three_layers_8_bit_90_percent_sixteen_lanes",
-        RandomModelSpec(hidden=(32, 48, 32), density=0.1, classes=20, seed=3),
-        HardwareConfig(lanes=16),
-    ),
-    Case(
-        "two_layers_4_bit_97_percent",
-        RandomModelSpec(hidden=(64, 64), weight_bits=4, density=0.03, event_density=0.5, seed=4),
-        HardwareConfig(lanes=(8, 4, 2), lanes_per_update_unit=8, event_queue_depth=8),
-    ),
-    Case(
-        "silent_middle_layer_2_bit_narrow_formats",
-        RandomModelSpec(hidden=(16, 16, 16), weight_bits=2, density=0.4, formats=NARROW, silent_layer=1, seed=5),
-        HardwareConfig(lanes=(4, 2, 4, 4), counter_bits=48),
-        silent_layers=(1, 2),
-    ),
-    Case(
-        "every_neuron_fires",
-        RandomModelSpec(hidden=(20, 16), density=0.5, event_density=1.0, seed=6),
-        HardwareConfig(lanes=4, queue_depth=6),
-        steps=40,
-        all_fire=True,
-    ),
-    Case(
-        "padding_rows_wide_formats_no_shared_update_unit",
-        RandomModelSpec(hidden=(19, 23), density=0.3, formats=WIDE, weight_bits=6, classes=7, tokens=5, seed=7),
-        HardwareConfig(lanes=(3, 5, 4), lanes_per_update_unit=1, queue_depth=7, event_queue_depth=9, stream_depth=2),
-    ),
-    Case(
-        "three_layers_share_five_lanes",
-        RandomModelSpec(hidden=(24, 17, 20), density=0.3, classes=9, tokens=11, seed=8),
-        HardwareConfig(engines="shared", lanes=(5, 2), lanes_per_update_unit=5),
-    ),
-    Case(
-        "two_layers_share_twelve_lanes_4_bit_interleaved_groups_of_gates",
-        RandomModelSpec(hidden=(29, 24), density=0.4, weight_bits=4, event_density=0.5, seed=9),
-        HardwareConfig(engines="shared", lanes=(12, 3), lanes_per_update_unit=12, packing="interleaved", entry_format="gate-group"),
-    ),
-    Case(
-        "two_layers_groups_of_gates_wide_formats",
-        RandomModelSpec(hidden=(18, 26), density=0.2, formats=WIDE, seed=10),
-        HardwareConfig(lanes=(3, 8, 2), lanes_per_update_unit=8, entry_format="gate-group", queue_depth=8),
-    ),
-    Case(
-        "two_layers_with_weights_that_can_be_swapped",
-        RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=11),
-        HardwareConfig(lanes=(4, 3, 2), weights="swappable"),
-    ),
-    Case(
-        "two_layers_loaded_with_another_model",
-        RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=12),
-        HardwareConfig(lanes=(4, 3, 2), weights="loadable"),
-        loaded=RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=13),
-    ),
-    Case(
-        "three_layers_share_lanes_in_groups_of_gates_loaded_with_another_model",
-        RandomModelSpec(hidden=(16, 9, 13), density=0.3, weight_bits=4, classes=6, tokens=5, seed=14),
-        HardwareConfig(engines="shared", lanes=(7, 3), entry_format="gate-group", weights="loadable", weight_capacity=(700, 100)),
-        loaded=RandomModelSpec(hidden=(16, 9, 13), density=0.3, weight_bits=4, classes=6, tokens=5, seed=15),
-    ),
-]
-
-
-def sequences(case: Case, model: QuantizedModel) -> list[list[int]]:
-    """Draw tokens in sequences of uneven length; one has a single token."""
-    rng = np.random.default_rng(case.model.seed)
-    cuts = [1, case.steps // 3]
-    return [part.tolist() for part in np.split(rng.integers(0, model.tokens, case.steps), cuts)]
-
-
-def check_exercised(case: Case, result: EquivalenceResult) -> None:
-    """A comparison that saw nothing proves nothing."""
-    assert result.steps == case.steps
-    assert result.mismatches == 0
-    events = [block.counters["own_events"] for block in result.blocks[:-1]]
-    assert result.macs > case.steps
-    if len(events) < len(case.model.hidden):  # one engine for all layers
-        assert 0 < events[0] < sum(case.model.hidden) * case.steps
-        return
-    for layer, (count, neurons) in enumerate(zip(events, case.model.hidden, strict=True)):
-        if case.all_fire:
-            assert count == neurons * case.steps
-        elif layer in case.silent_layers and layer == case.model.silent_layer:
-            assert count == 0
-        else:
-            assert 0 < count < neurons * case.steps or layer in case.silent_layers
+from sw_model.random_model import random_model
+from tests.equivalence_cases import CASES, Case, check_wrong_weights, prove
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
-    model = random_model(case.model)
-    write(model, case.hardware, tmp_path / "rtl")
-    tokens = sequences(case, model)
     loaded = None
     if case.loaded is not None:
         loaded = tmp_path / "other"
         random_model(case.loaded).save(loaded)
-    full = check_equivalence(tmp_path / "rtl", tokens, seed=case.model.seed, loaded=loaded)
-    check_exercised(case, full)
+    full = prove(case, Backend.RTL, tmp_path / "rtl", loaded=loaded)
+    assert (full.timing, full.timed_steps) == ("measured", full.steps)
     # The same build under random stalls on both streams and with other initial values.
     shared = case.hardware.engines == "shared"
     pace = Pace.RARE if shared else Pace.LIGHT
-    stalled = check_equivalence(
-        tmp_path / "rtl", tokens, loaded=loaded, seed=case.model.seed + 1000, input_pace=pace, output_pace=Pace.BURSTS
-    )
-    check_exercised(case, stalled)
+    stalls = {"input_pace": pace, "output_pace": Pace.BURSTS}
+    stalled = prove(case, Backend.RTL, tmp_path / "rtl", loaded=loaded, seed=case.model.seed + 1000, **stalls)
     assert stalled.logit_stalls > 0
     assert stalled.cycles >= full.cycles
     assert stalled.events == full.events
@@ -154,13 +32,9 @@ def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
 
 
 def test_wrong_weights_are_found_and_its_case_saved(tmp_path: Path) -> None:
-    case = CASES[1]
-    model = random_model(case.model)
-    write(model, case.hardware, tmp_path / "rtl")
-    # The lowest bit of every weight of a layer: which columns are walked, and which neurons fire, depends on the draw.
-    for image in (tmp_path / "rtl" / "mem").glob("layer1_lane*_entries.mem"):
-        image.write_text("".join(f"{int(word, 16) ^ 1:x}\n" for word in image.read_text().split()))
-    with pytest.raises(BenchError, match=r"step \d+, layer \w+, neuron \d+: .* seed 2, case saved in"):
-        check_equivalence(tmp_path / "rtl", sequences(case, model), seed=2, run_dir=tmp_path / "run")
-    assert (tmp_path / "run" / "failure" / "case.json").is_file()
-    assert QuantizedModel.load(tmp_path / "run" / "failure" / "model").content_hash() == model.content_hash()
+    def damage(core: Path) -> None:
+        # The lowest bit of every weight of a layer: which columns are walked, and which neurons fire, depends on the draw.
+        for image in (core / "mem").glob("layer1_lane*_entries.mem"):
+            image.write_text("".join(f"{int(word, 16) ^ 1:x}\n" for word in image.read_text().split()))
+
+    check_wrong_weights(Backend.RTL, tmp_path, damage)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from cocotb.types import LogicArray
 
-from sim.runner import LIBRARY, PACKAGE_ROOT, Parameter, lint
+from sim.build_cache import PACKAGE_ROOT
+from sim.runner import LIBRARY, Parameter, lint
 
 MODULES = sorted(path.stem for path in LIBRARY.glob("*.sv"))
 TWO_ENDS = LogicArray.from_unsigned(8 << 16 | 5, 32)

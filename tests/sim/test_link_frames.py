@@ -4,6 +4,7 @@ import zlib
 
 import pytest
 
+from sim.build_cache import PACKAGE_ROOT
 from sim.link_frames import (
     LAST_TOKEN,
     MAX_FRAME,
@@ -20,7 +21,6 @@ from sim.link_frames import (
     step_payload,
     write_payload,
 )
-from sim.runner import PACKAGE_ROOT
 
 PAGE = (PACKAGE_ROOT / "docs" / "host_link.md").read_text()
 

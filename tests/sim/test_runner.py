@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sim.runner import LIBRARY, BenchError, BenchResult, library_closure, run_bench
+from sim.build_cache import BenchError
+from sim.runner import LIBRARY, BenchResult, library_closure, run_bench
 
 SOURCE = Path(__file__).parent / "tiny.sv"
 

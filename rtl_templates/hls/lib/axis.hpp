@@ -2,8 +2,7 @@
 #ifndef EGRU_AXIS_HPP
 #define EGRU_AXIS_HPP
 
-#include <ap_int.h>
-#include <hls_stream.h>
+#include "items.hpp"
 
 #if !defined(__BAMBU__) && __has_include(<ap_axi_sdata.h>)
 #define EGRU_VENDOR_AXIS 1
@@ -14,7 +13,7 @@ namespace egru {
 
 #ifdef EGRU_VENDOR_AXIS
 template <int Bits>
-using beat = hls::axis<ap_uint<Bits>, 0, 0, 0>;  // Vitis HLS makes TDATA and TLAST of it
+using beat = hls::axis<ap_uint<Bits>, 0, 0, 0>;  // Vitis HLS makes TDATA, TKEEP, TSTRB and TLAST of it
 #else
 template <int Bits>
 struct beat {
@@ -26,18 +25,18 @@ struct beat {
 #ifdef __BAMBU__
 // Bambu's streams carry words: {last, data}.
 template <int Bits>
-using output = hls::stream<ap_uint<Bits + 1>>;
+using output = stream<Bits + 1>;
 
 template <int Bits>
-void put(hls::stream<ap_uint<Bits + 1>>& stream, ap_uint<Bits> data, bool last) {
-  stream.write(ap_uint<Bits + 1>((ap_uint<Bits + 1>(last ? 1 : 0) << Bits) | data));
+void put(output<Bits>& stream, word<Bits> data, bool last) {
+  stream.write(word<Bits + 1>((word<Bits + 1>(last ? 1 : 0) << Bits) | word<Bits + 1>(data)));
 }
 #else
 template <int Bits>
 using output = hls::stream<beat<Bits>>;
 
 template <int Bits>
-void put(hls::stream<beat<Bits>>& stream, ap_uint<Bits> data, bool last) {
+void put(output<Bits>& stream, word<Bits> data, bool last) {
   beat<Bits> item;
   item.data = data;
   item.last = last ? 1 : 0;

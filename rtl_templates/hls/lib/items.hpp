@@ -10,12 +10,29 @@
 
 namespace egru {
 
+// A word of a stream or of a memory, unsigned or two's complement, of exactly Bits bits everywhere. Bambu makes little memories of what its
+// ap_int is built of; clang's own integers of any width it takes as they are.
+#if !defined(__BAMBU__)
 template <int Bits>
-using stream = hls::stream<ap_uint<Bits>>;
+using word = ap_uint<Bits>;
+template <int Bits>
+using signed_word = ap_int<Bits>;
+#elif __clang_major__ < 14
+template <int Bits>
+using word = unsigned _ExtInt(Bits);
+template <int Bits>
+using signed_word = _ExtInt(Bits);
+#else
+template <int Bits>
+using word = unsigned _BitInt(Bits);
+template <int Bits>
+using signed_word = _BitInt(Bits);
+#endif
 
-// An unsigned number of Bits bits that never leaves its range, of at most 64: a word of a table, an address, a count. Exact in hardware. In C
-// simulation it is native: g++ needs half a minute to compile a table of 40,000 ap_uint, and a step would take ten times as long.
-#if defined(__SYNTHESIS__) || defined(__BAMBU__)
+// An unsigned number of Bits bits that never leaves its range, of at most 64: a word of a table, an address, a count. Exact for Vitis HLS; Bambu
+// finds the width itself. In C simulation it is native: g++ needs half a minute to compile a table of 40,000 ap_uint, and a step would take ten
+// times as long. A small model can be simulated as it is synthesised, with EGRU_EXACT_WIDTHS.
+#if (defined(__SYNTHESIS__) && !defined(__BAMBU__)) || defined(EGRU_EXACT_WIDTHS)
 template <int Bits>
 using number = ap_uint<Bits>;
 #else
@@ -24,6 +41,21 @@ using number = std::conditional_t<
     (Bits <= 8), std::uint8_t,
     std::conditional_t<(Bits <= 16), std::uint16_t, std::conditional_t<(Bits <= 32), std::uint32_t, std::uint64_t>>>;
 #endif
+
+}  // namespace egru
+
+#ifdef EGRU_CHECKED_STREAMS
+#include "checked_stream.hpp"
+#else
+namespace egru {
+
+template <int Bits>
+using stream = hls::stream<word<Bits>>;
+
+}  // namespace egru
+#endif
+
+namespace egru {
 
 // Bits [Low + Bits - 1 : Low] of a word.
 template <int Low, int Bits, class Word>
@@ -51,20 +83,22 @@ struct event_item {
   number<IndexBits> index;
   number<EventBits> value;
 
-  static event_item unpack(ap_uint<bits> word) {
-    const std::uint64_t all = word.to_uint64();
+  static event_item unpack(word<bits> packed) {
+    const std::uint64_t all = std::uint64_t(packed);
     return {bits_of<bits - 1, 1>(all) != 0, bits_of<bits - 2, 1>(all) != 0, bits_of<bits - 3, 1>(all) != 0,
             bits_of<EventBits, IndexBits>(all), bits_of<0, EventBits>(all)};
   }
 
-  ap_uint<bits> pack() const {
-    return ap_uint<bits>((std::uint64_t(end) << (bits - 1)) | (std::uint64_t(first) << (bits - 2)) | (std::uint64_t(last) << (bits - 3)) |
+  word<bits> pack() const {
+    return word<bits>((std::uint64_t(end) << (bits - 1)) | (std::uint64_t(first) << (bits - 2)) | (std::uint64_t(last) << (bits - 3)) |
                          (std::uint64_t(index) << EventBits) | std::uint64_t(value));
   }
 };
 
 // What a lane is told: to walk a column; that the step is over; to forget all sums.
-enum lane_order : unsigned char { walk_column = 0, end_step = 1, forget_sums = 2 };
+constexpr int walk_column = 0;
+constexpr int end_step = 1;
+constexpr int forget_sums = 2;
 
 // What waits in front of a lane: an order, and the place of a column of at least one entry.
 template <int StartBits, int CountBits, int EventBits>
@@ -76,14 +110,14 @@ struct column_item {
   number<CountBits> count;
   number<EventBits> value;
 
-  static column_item unpack(ap_uint<bits> word) {
-    const std::uint64_t all = word.to_uint64();
+  static column_item unpack(word<bits> packed) {
+    const std::uint64_t all = std::uint64_t(packed);
     return {bits_of<bits - 2, 2>(all), bits_of<EventBits + CountBits, StartBits>(all), bits_of<EventBits, CountBits>(all),
             bits_of<0, EventBits>(all)};
   }
 
-  ap_uint<bits> pack() const {
-    return ap_uint<bits>((std::uint64_t(order) << (bits - 2)) | (std::uint64_t(start) << (EventBits + CountBits)) |
+  word<bits> pack() const {
+    return word<bits>((std::uint64_t(order) << (bits - 2)) | (std::uint64_t(start) << (EventBits + CountBits)) |
                          (std::uint64_t(count) << EventBits) | std::uint64_t(value));
   }
 };
@@ -97,13 +131,13 @@ struct step_item {
   bool last;
   number<TokenBits> token;
 
-  static step_item unpack(ap_uint<bits> word) {
-    const std::uint64_t all = word.to_uint64();
+  static step_item unpack(word<bits> packed) {
+    const std::uint64_t all = std::uint64_t(packed);
     return {bits_of<bits - 1, 1>(all) != 0, bits_of<bits - 2, 1>(all) != 0, bits_of<0, TokenBits>(all)};
   }
 
-  ap_uint<bits> pack() const {
-    return ap_uint<bits>((std::uint64_t(first) << (bits - 1)) | (std::uint64_t(last) << (bits - 2)) | std::uint64_t(token));
+  word<bits> pack() const {
+    return word<bits>((std::uint64_t(first) << (bits - 1)) | (std::uint64_t(last) << (bits - 2)) | std::uint64_t(token));
   }
 };
 

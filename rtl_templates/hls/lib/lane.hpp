@@ -37,7 +37,7 @@ template <class Block, class Lane>
 void walk_columns(stream<Block::column_item::bits>& queue, stream<Block::acc_bits>& sums_out) {
   using column_item = typename Block::column_item;
   constexpr int keys = Block::rows * Block::fields;
-  static ap_int<Block::acc_bits> sums[keys];
+  static signed_word<Block::acc_bits> sums[keys];
 
   column_item item = column_item::unpack(queue.read());
   if (item.order == forget_sums) {
@@ -57,17 +57,17 @@ void walk_columns(stream<Block::column_item::bits>& queue, stream<Block::acc_bit
     EGRU_PRAGMA(HLS loop_tripcount min = 0 max = 65536)
     EGRU_PRAGMA(HLS dependence variable = sums type = inter direction = RAW distance = 2 dependent = true)
     const placed_weight<Block> found = decode<Block>(Lane::entry(item.start), operation);
-    const int before = found.key == last_key ? last_sum : sums[found.key].to_int();
+    const int before = found.key == last_key ? last_sum : int(sums[found.key]);
     last_key = found.key;
     last_sum = before + found.weight * int(item.value);
-    sums[found.key] = last_sum;
+    sums[found.key] = signed_word<Block::acc_bits>(last_sum);
     if (operation != Block::operations - 1) {
       ++operation;
     } else {
       operation = 0;
       if (item.count != 1) {
-        ++item.start;
-        --item.count;
+        item.start = number<Block::start_bits>(item.start + 1);
+        item.count = number<Block::count_bits>(item.count - 1);
       } else {
         item = column_item::unpack(queue.read());
       }
@@ -76,7 +76,7 @@ void walk_columns(stream<Block::column_item::bits>& queue, stream<Block::acc_bit
 
   for (int key = 0; key < keys; ++key) {
     EGRU_PRAGMA(HLS pipeline II = 1)
-    sums_out.write(ap_uint<Block::acc_bits>(sums[key]));
+    sums_out.write(word<Block::acc_bits>(sums[key]));
     sums[key] = 0;
   }
 }

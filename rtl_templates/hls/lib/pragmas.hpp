@@ -1,18 +1,11 @@
-// Directives: for Vitis HLS all of them; for Bambu, which refuses some and has no use for the others, its modules' ports; for others none.
+// Directives for Vitis HLS. Bambu refuses some of them and has no use for the others; other compilers would warn.
 #ifndef EGRU_PRAGMAS_HPP
 #define EGRU_PRAGMAS_HPP
 
-#define EGRU_DIRECTIVE(text) _Pragma(#text)
-
-#if defined(__BAMBU__)
-#define EGRU_PRAGMA(text)
-#define EGRU_PORT(name) EGRU_DIRECTIVE(HLS interface mode = axis port = name)
-#elif defined(__SYNTHESIS__)
-#define EGRU_PRAGMA(text) EGRU_DIRECTIVE(text)
-#define EGRU_PORT(name)
+#if defined(__SYNTHESIS__) && !defined(__BAMBU__)
+#define EGRU_PRAGMA(text) _Pragma(#text)
 #else
 #define EGRU_PRAGMA(text)
-#define EGRU_PORT(name)
 #endif
 
 #endif

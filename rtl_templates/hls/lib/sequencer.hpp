@@ -30,8 +30,8 @@ void accept_token(hls::stream<beat<16>>& s_axis, stream<Model::token_item::bits>
 }
 
 // Hands a word to every stream.
-template <int Bits, class... Streams>
-void send(ap_uint<Bits> word, Streams&... streams) {
+template <class Word, class... Streams>
+void send(Word word, Streams&... streams) {
   (streams.write(word), ...);
 }
 
@@ -43,7 +43,7 @@ struct sequencer {
   using input_item = typename Block::input_item;
   using own_item = typename Block::own_item;
   using column_item = typename Block::column_item;
-  using step_word = ap_uint<Block::step_item::bits>;
+  using step_word = word<Block::step_item::bits>;
 
   // Returns what the update units need to know of the step.
   template <class... Queues>
@@ -57,9 +57,9 @@ struct sequencer {
     return input_events(begin, input, queues...);
   }
 
-  // The same for a block without events of its own.
+  // The same for a block without events of its own; by another name, because a queue may be as wide as the input.
   template <class... Queues>
-  static step_word run(stream<input_item::bits>& input, Queues&... queues) {
+  static step_word run_without_own(stream<input_item::bits>& input, Queues&... queues) {
     const input_item begin = input_item::unpack(input.read());
     if (begin.first) {
       (order(forget_sums, queues), ...);
@@ -68,7 +68,7 @@ struct sequencer {
   }
 
  private:
-  static void order(lane_order what, stream<column_item::bits>& queue) {
+  static void order(int what, stream<column_item::bits>& queue) {
     const column_item item = {number<2>(what), 0, 0, 0};
     queue.write(item.pack());
   }
@@ -104,7 +104,8 @@ struct sequencer {
       item = input_item::unpack(input.read());
     }
     (order(end_step, queues), ...);
-    const typename Block::step_item step = {item.first, item.last, number<Block::token_bits>(Block::has_token ? item.index : 0)};
+    const number<Block::token_bits> none = 0;  // only layer 0 has a token
+    const typename Block::step_item step = {item.first, item.last, Block::has_token ? number<Block::token_bits>(item.index) : none};
     return step.pack();
   }
 };

@@ -26,17 +26,17 @@ number<10> table_place(Integer value) {
 
 // A sum at the pre-activations' fraction bits.
 template <class Unit>
-int pre_activation(ap_uint<Unit::acc_bits> sum) {
-  return saturate<Unit::preact_bits>(rescale<Unit::acc_frac - Unit::preact_frac>(ap_int<Unit::acc_bits>(sum).to_int()));
+int pre_activation(word<Unit::acc_bits> sum) {
+  return saturate<Unit::preact_bits>(rescale<Unit::acc_frac - Unit::preact_frac>(int(signed_word<Unit::acc_bits>(sum))));
 }
 
 // Updates one neuron: takes its four sums, writes its state, sends its event.
 template <class Unit, int Lane>
-void update_neuron(typename Unit::step_item step, int row, ap_int<Unit::state_bits>* state, stream<Unit::acc_bits>& sums,
+void update_neuron(typename Unit::step_item step, int row, signed_word<Unit::state_bits>* state, stream<Unit::acc_bits>& sums,
                    stream<Unit::own_item::bits>& events) {
+  EGRU_PRAGMA(HLS inline)
   constexpr int preact_bits = Unit::preact_bits, gate_bits = Unit::gate_bits, state_bits = Unit::state_bits, event_bits = Unit::event_bits;
   constexpr int frac = Unit::preact_frac;
-  using wide = ap_int<preact_bits + gate_bits + 2>;
   const int slot = Lane * Unit::rows + row;
   const number<3 * preact_bits> input = Unit::input(step.token, slot);
 
@@ -45,20 +45,19 @@ void update_neuron(typename Unit::step_item step, int row, ap_int<Unit::state_bi
   const int a_gx = pre_activation<Unit>(sums.read()) + signed_of<preact_bits>(bits_of<2 * preact_bits, preact_bits>(input));
   const int a_z = pre_activation<Unit>(sums.read()) + signed_of<preact_bits>(bits_of<0, preact_bits>(input));
 
-  const ap_uint<gate_bits> z = Unit::sigmoid(table_place<frac, sigmoid_frac>(a_z));
-  const ap_uint<gate_bits> r = Unit::sigmoid(table_place<frac, sigmoid_frac>(a_r));
-  const wide a_g = (wide(a_gx) << gate_bits) + r * ap_int<preact_bits + 1>(a_gr);
-  const int g = signed_of<gate_bits + 1>(Unit::tanh(table_place<frac + gate_bits, tanh_frac>(a_g.to_int64())));
+  const int z = int(Unit::sigmoid(table_place<frac, sigmoid_frac>(a_z)));
+  const int r = int(Unit::sigmoid(table_place<frac, sigmoid_frac>(a_r)));
+  const std::int64_t a_g = std::int64_t(a_gx) * (1 << gate_bits) + std::int64_t(r) * a_gr;
+  const int g = signed_of<gate_bits + 1>(Unit::tanh(table_place<frac + gate_bits, tanh_frac>(a_g)));
 
   const int candidate = g * (1 << (state_bits - 1 - gate_bits));
-  const int before = step.first ? 0 : state[slot].to_int();
-  const ap_int<state_bits + gate_bits + 1> kept = z * ap_int<state_bits + 1>(before - candidate);
+  const int before = step.first ? 0 : int(state[slot]);
   // Between the state before and the candidate, ends included: it fits state_bits.
-  const int after = candidate + int(rescale<gate_bits>(kept.to_int64()));
+  const int after = candidate + int(rescale<gate_bits>(std::int64_t(z) * (before - candidate)));
 
   const int threshold = int(Unit::threshold(slot));
   const bool fired = after > threshold;
-  state[slot] = fired ? after - threshold : after;
+  state[slot] = signed_word<state_bits>(fired ? after - threshold : after);
   if (fired) {
     constexpr int event_max = (1 << event_bits) - 1;
     const int rounded = rescale<state_bits - 1 - event_bits>(after);
@@ -76,10 +75,11 @@ template <class Unit, int... Lane>
 struct updater<Unit, std::integer_sequence<int, Lane...>> {
   template <class... Sums>
   static void run(stream<Unit::step_item::bits>& steps, stream<Unit::own_item::bits>& events, Sums&... sums) {
-    static ap_int<Unit::state_bits> state[Unit::lanes * Unit::rows];
+    static signed_word<Unit::state_bits> state[Unit::lanes * Unit::rows];
+    EGRU_PRAGMA(HLS array_partition variable = state type = block factor = Unit::lanes)
     const typename Unit::step_item step = Unit::step_item::unpack(steps.read());
     for (int row = 0; row < Unit::rows; ++row) {
-      EGRU_PRAGMA(HLS pipeline)
+      EGRU_PRAGMA(HLS pipeline II = Unit::fields)
       EGRU_PRAGMA(HLS dependence variable = state type = inter dependent = false)
       (update_neuron<Unit, Lane>(step, row, state, sums, events), ...);
     }
@@ -107,7 +107,7 @@ typename Block::own_item forward_events(stream<Block::own_item::bits>& events, s
       own.write(item.pack());
     }
     next.write(item.pack());
-    put<32>(outside, ap_uint<32>(std::uint32_t(item.index) << 16 | std::uint32_t(item.value)), false);
+    put<32>(outside, word<32>(std::uint32_t(item.index) << 16 | std::uint32_t(item.value)), false);
     item = own_item::unpack(events.read());
   }
   return item;
@@ -122,7 +122,7 @@ void merge_events(stream<Block::own_item::bits>& own, stream<Block::own_item::bi
     own.write(end.pack());
   }
   next.write(end.pack());
-  put<32>(outside, ap_uint<32>(0), true);
+  put<32>(outside, word<32>(0), true);
 }
 
 }  // namespace egru

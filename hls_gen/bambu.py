@@ -1,0 +1,175 @@
+"""Bambu, the open HLS compiler: its command lines, and the core that joins the modules which it makes of the C++ processes.
+
+Bambu makes one module of one function. Here every process of the C++ is such a function: the modules run side by side, as the processes do,
+and the streams between them are FIFOs of the RTL library (docs/decisions/0007).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hls_gen.block_memories import hash_image
+from hls_gen.board import Board, Family
+from hls_gen.hls_backend import HLS_FOLDER, LOGITS, TOKEN_WIRE, TOP_SOURCE, GeneratedHls, Process, Wire
+from hls_gen.memory_image import MemoryImage, address_bits
+from hls_gen.render import render
+from hls_gen.rtl_backend import MEMORY_FOLDER
+from sw_model.errors import UserError
+from sw_model.quantized_model import QuantizedModel
+
+COMPILER = "bambu"
+#: The only device of each family that Bambu knows; it takes timing from it, nothing else.
+DEVICES = {Family.ECP5: "LFE5U85F8BG756C"}
+#: The front end that was tried.
+FRONT_END = "I386_CLANG13"
+#: Words between the C++ and the AXI4-Stream output.
+LOGIT_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What Bambu made of one process.
+
+    Attributes:
+        verilog: The Verilog, all modules in one text.
+        memories: Texts of the memory images that it names, by file name.
+    """
+
+    verilog: str
+    memories: dict[str, str]
+
+
+def device_of(board: Board) -> str:
+    """Return Bambu's name of a device like that of ``board``.
+
+    Raises:
+        UserError: When Bambu knows none.
+    """
+    if board.family not in DEVICES:
+        known = ", ".join(DEVICES)
+        raise UserError(
+            f"board {board.name} ({board.family})", f"is of no family that is built with {COMPILER} ({known})", "use --backend rtl"
+        )
+    return DEVICES[board.family]
+
+
+def arguments(process: str, device: str, clock_mhz: float) -> tuple[str, ...]:
+    """Return Bambu's arguments for ``process``, to be run in a folder that holds the sources under `HLS_FOLDER`."""
+    return (
+        f"{HLS_FOLDER}/{TOP_SOURCE}",
+        f"--top-fname={process}",
+        "--std=c++17",
+        "-O2",
+        f"--compiler={FRONT_END}",
+        "--generate-interface=INFER",
+        f"--device-name={device}",
+        f"--clock-period={1000 / clock_mhz:.3f}",
+        "--reset-type=async",
+        "--reset-level=low",
+    )
+
+
+def output_file(process: str) -> str:
+    """Return the name of the file that Bambu writes for ``process``."""
+    return f"{process}.v"
+
+
+def join(compiled: Mapping[str, Compiled]) -> tuple[dict[str, str], dict[str, str]]:
+    """Put the modules of all processes side by side.
+
+    Every process brings its own copy of the library modules that it uses, under the same names; copies that differ get a name of their own.
+
+    Args:
+        compiled: By name of the process.
+
+    Returns:
+        Sources, one module a file that is named after it, and memory images by name.
+    """
+    sources: dict[str, str] = {}
+    memories: dict[str, str] = {}
+    for process, found in compiled.items():
+        text = found.verilog
+        for name, image in found.memories.items():
+            memories[f"{process}_{name}"] = image
+            text = re.sub(rf'"[^"\n]*\b{re.escape(name)}"', f'"{MEMORY_FOLDER}/{process}_{name}"', text)
+        prelude, modules = _split(text)
+        clashing = {name for name, body in modules.items() if sources.get(f"{name}.sv", _file(prelude, body)) != _file(prelude, body)}
+        for name, body in modules.items():
+            new = f"{process}_{name}" if name in clashing else name
+            sources.setdefault(f"{new}.sv", _file(prelude, _rename(body, {clash: f"{process}_{clash}" for clash in clashing})))
+    return sources, memories
+
+
+def stitched_core(model: QuantizedModel, generated: GeneratedHls) -> tuple[str, MemoryImage]:
+    """Return `egru_top`, which joins the processes, and the memory that its registers read the model's hash from."""
+    blocks = [_block(block.name, generated.processes) for block in generated.plan.blocks]
+    wires = [*generated.wires, Wire(LOGITS, 33, LOGIT_DEPTH)]
+    image = hash_image(model)
+    text = render(
+        "hls/stitched_top.sv.j2",
+        layer_count=len(model.layers),
+        tokens=model.tokens,
+        token_bits=address_bits(model.tokens),
+        event_bits=model.formats.event_bits,
+        classes=model.classes,
+        class_bits=address_bits(model.classes),
+        total_lanes=generated.plan.lanes,
+        logit_frac=generated.plan.decoder.acc_frac,
+        counter_bits=generated.plan.config.counter_bits,
+        hash_file=f"{MEMORY_FOLDER}/{image.name}",
+        wires=[asdict(wire) | {"count_bits": wire.depth.bit_length()} for wire in wires],
+        token_wire=TOKEN_WIRE,
+        logit_wire=LOGITS,
+        event_streams=[port.wire for process in generated.processes for port in process.ports if port.outside and port.wire != LOGITS],
+        processes=generated.processes,
+        blocks=blocks,
+    )
+    return text, image
+
+
+def _block(name: str, processes: tuple[Process, ...]) -> dict[str, Any]:
+    """Return where the steps and events of a block can be counted."""
+    mine = [process for process in processes if process.block == name]
+    ports = {port.name: port for port in mine[0].ports}  # the sequencer's
+    events = next((port.wire for process in mine for port in process.ports if port.outside and port.wire != LOGITS), None)
+    return {
+        "name": name,
+        "step_wire": ports["steps0"].wire,
+        "input_wire": ports["input"].wire,
+        "input_end": ports["input"].bits - 1,
+        "own_event": f"{events}_i_valid && !{events}_i_data[32]" if events else "1'b0",
+    }
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    """Return the compiler directives that stand before the first module, and the modules by name."""
+    modules = {match[1]: match[0] for match in re.finditer(r"^module\s+(\w+).*?^endmodule", text, re.MULTILINE | re.DOTALL)}
+    if not modules:
+        raise UserError(f"what {COMPILER} wrote", "holds no module", "see its log")
+    directives = [line for line in text[: text.index("module ")].splitlines() if line.lstrip().startswith("`")]
+    return "\n".join(directives), modules
+
+
+def _rename(text: str, names: Mapping[str, str]) -> str:
+    """Replace whole words."""
+    if not names:
+        return text
+    return re.sub(rf"\b({'|'.join(map(re.escape, names))})\b", lambda match: names[match[0]], text)
+
+
+def _file(prelude: str, module: str) -> str:
+    return f"/* verilator lint_off WIDTH */\n{prelude}\n{module}\n"
+
+
+def read_compiled(folder: Path, process: str) -> Compiled:
+    """Read what Bambu wrote into ``folder`` for ``process``.
+
+    Raises:
+        UserError: When there is nothing.
+    """
+    path = folder / output_file(process)
+    if not path.is_file():
+        raise UserError(f"program {COMPILER}", f"wrote no {path.name}", "see its log")
+    return Compiled(path.read_text(), {image.name: image.read_text() for image in sorted(folder.glob("*.mem"))})
