@@ -89,7 +89,7 @@ def hls4ml_bits(config: dict[str, Any]) -> None:
     weight, state = "ap_fixed<8,1>", "ap_fixed<16,1,AP_RND,AP_SAT>"
     weights = {"weight": weight, "recurrent_weight": weight, "bias": weight, "recurrent_bias": weight}
     config["LayerName"]["x"]["Precision"] = {"result": "ap_fixed<8,2>"}
-    config["LayerName"]["gru"]["Precision"] = {**weights, "accum": "ap_fixed<24,8,AP_RND,AP_SAT>", "result": state}
+    config["LayerName"]["gru"]["Precision"] = {**weights, "accum": "ap_fixed<32,8,AP_RND,AP_SAT>", "result": state}
     config["LayerName"]["gru"]["table_t"] = "ap_fixed<14,2,AP_RND,AP_SAT>"
     config["LayerName"]["decoder"]["Precision"] = {"weight": weight, "bias": weight, "accum": "ap_fixed<32,8>", "result": "ap_fixed<32,8>"}
 

@@ -13,7 +13,7 @@ from egru.artifacts import GeneratedFolder, choose_tokens, deal_sequences, read_
 from egru.output import CheckFailedError, progress_bar, words_to_stderr, working
 from egru.place_and_route import RESULT_FILE, BuildResult, ToolFlow, build
 from hls_gen.backend import Backend
-from hls_gen.bambu import COMPILER, Compiled, arguments, device_of, join, read_compiled, stitched_core
+from hls_gen.bambu import COMPILER, COMPILER_KEY, Compiled, arguments, device_of, join, read_compiled, stitched_core
 from hls_gen.board import Board
 from hls_gen.board_flow import Step
 from hls_gen.hardware_config import HardwareConfig
@@ -93,7 +93,7 @@ def build_hls(
     """
     require_free(out, force=force)
     compiler = require_compiler()
-    folder = read_generated(generated)
+    folder = read_generated(generated, Backend.HLS)
     with staged_folder(out, force=force) as work:
         compile_core(folder, board, work / CORE_FOLDER, compiler=compiler, log_beside=out, clock_mhz=clock_mhz, jobs=jobs)
         equivalence = _prove(folder, work / CORE_FOLDER, work / PROOF_FOLDER, out)
@@ -137,7 +137,7 @@ def compile_core(
     for name, text in (memories | hash_image.files()).items():
         (out / MEMORY_FOLDER / name).write_text(text)
     folder.model.save(out / MODEL_FOLDER)
-    description = hardware | {"format": Backend.RTL.folder_format, "compiler": compiler}
+    description = hardware | {"format": Backend.RTL.folder_format, COMPILER_KEY: compiler}
     (out / HARDWARE_FILE).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
     shutil.rmtree(scratch)
 

@@ -20,10 +20,15 @@ from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel
 
 COMPILER = "bambu"
-#: The only device of each family that Bambu knows; it takes timing from it, nothing else.
-DEVICES = {Family.ECP5: "LFE5U85F8BG756C"}
+#: What ``hardware.json`` of a core names its compiler by; a core that was written by hand has none.
+COMPILER_KEY = "compiler"
+#: What Bambu schedules for. Of Lattice's devices it knows one ECP5, and instantiates the vendor's macros for it, which yosys has no model of; for
+#: this one of AMD's, which is about as fast, it writes plain Verilog.
+DEVICES = {Family.ECP5: "xc7z020,-1,clg484,VVD"}
 #: The front end that was tried.
 FRONT_END = "I386_CLANG13"
+#: What Verilator remarks on in Bambu's library and in what it generates; our own sources are clean.
+LINT_WAIVED = ("GENUNNAMED", "PINMISSING", "PROCASSINIT", "UNUSEDPARAM", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
 #: Words between the C++ and the AXI4-Stream output.
 LOGIT_DEPTH = 4
 
@@ -160,7 +165,7 @@ def _rename(text: str, names: Mapping[str, str]) -> str:
 
 
 def _file(prelude: str, module: str) -> str:
-    return f"/* verilator lint_off WIDTH */\n{prelude}\n{module}\n"
+    return "".join(f"// verilator lint_off {code}\n" for code in LINT_WAIVED) + f"{prelude}\n{module}\n"
 
 
 def read_compiled(folder: Path, process: str) -> Compiled:

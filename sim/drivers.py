@@ -374,6 +374,37 @@ class EngineMonitor:
             self.finish()
 
 
+class EventStreamMonitor:
+    """Watches the stream on which a core that came from HLS shows a layer's events, and hands on those of each finished step.
+
+    Attributes:
+        steps: Number of finished steps.
+        stream: The `StreamMonitor` of the beats {TLAST, index, value}; the one with TLAST is no event.
+    """
+
+    def __init__(self, dut: Any, name: str, on_step: Callable[[int, list[tuple[int, int]]], None]) -> None:
+        """Start to watch the signals ``{name}_valid`` and so on; ``on_step`` as for `EngineMonitor`, of one layer."""
+        self.steps = 0
+        self._on_step = on_step
+        self._events: list[tuple[int, int]] = []
+        signals = (getattr(dut, f"{name}_{signal}") for signal in ("valid", "ready", "data"))
+        valid, ready, data = signals
+        self.stream = StreamMonitor(Link(dut.clk_i, valid, ready, (data,), dut.rst_ni), name, self._take)
+
+    def finish(self) -> None:
+        """Check that no event waits for the end of its step."""
+        assert not self._events, f"{len(self._events)} events without the end of their step"
+
+    def _take(self, item: Item) -> None:
+        (beat,) = item
+        if beat >> 32:
+            self.steps += 1
+            events, self._events = self._events, []
+            self._on_step(1, events)
+        else:
+            self._events.append((beat >> 16, beat & 0xFFFF))
+
+
 class TokenDriver:
     """Sends token sequences over the core's AXI4-Stream input; TLAST marks the last token of a sequence."""
 

@@ -14,11 +14,23 @@ from typing import Any
 import cocotb
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
+from hls_gen.bambu import COMPILER_KEY
 from hls_gen.registers import CLEAR_COUNTERS, COUNTERS, HASH_WORDS, REFUSED_LOAD, Register, counters_address
 from hls_gen.rtl_backend import describe
 from hls_gen.weight_image import RegisterWrite, generate_for, load_writes
 from sim.comparison import STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
-from sim.drivers import EngineMonitor, Link, LogitCollector, Pace, StreamSource, TokenDriver, pace_from, start, wait_until
+from sim.drivers import (
+    EngineMonitor,
+    EventStreamMonitor,
+    Link,
+    LogitCollector,
+    Pace,
+    StreamSource,
+    TokenDriver,
+    pace_from,
+    start,
+    wait_until,
+)
 from sim.runner import bench_seed, failure_folder, write_report
 from sim.scoreboard import Scoreboard
 from sw_model.quantized_model import QuantizedModel
@@ -74,7 +86,7 @@ async def equals_the_reference(dut: Any) -> None:
         await wait_until(dut, lambda: collector.steps == len(PRELUDE), "the first model's answers")
         await _load(registers, writes)
         assert await _read_hash(registers) == model.content_hash()
-    monitors = [_watch_engine(dut, block, scoreboard, expected) for block in engines]
+    monitors = [_watch_engine(dut, block, scoreboard, expected, from_hls=COMPILER_KEY in hardware) for block in engines]
     driver = TokenDriver(dut, "s_axis", pace_from(os.environ, "EGRU_INPUT_PACE"), rng)
     for sequence in sequences:
         await driver.send(sequence)
@@ -130,7 +142,9 @@ def _expected(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> tupl
     return steps, stream.counts
 
 
-def _watch_engine(dut: Any, block: dict[str, Any], scoreboard: Scoreboard, expected: list[Step]) -> EngineMonitor:
+def _watch_engine(
+    dut: Any, block: dict[str, Any], scoreboard: Scoreboard, expected: list[Step], *, from_hls: bool
+) -> EngineMonitor | EventStreamMonitor:
     places = Places(block)
     steps = dict.fromkeys(block["layers"], 0)
 
@@ -143,6 +157,8 @@ def _watch_engine(dut: Any, block: dict[str, Any], scoreboard: Scoreboard, expec
             else:
                 assert not mine, f"layer {layer} sent events in a step without a token"
 
+    if from_hls:
+        return EventStreamMonitor(dut, f"{block['name']}_events_i", check)
     return EngineMonitor(dut, getattr(dut, f"u_{block['name']}"), block["name"], check)
 
 
@@ -173,6 +189,8 @@ def _check_counters(scoreboard: Scoreboard, counters: dict[str, Any], work: Work
         macs = sum(work.macs[layer] for layer in block["layers"]) if block["layers"] else work.decoder_macs
         wanted = [work.steps, arriving, own, macs, block["lanes"] * counters["cycles"]]
         arriving = work.events[block["layers"][-1]] if block["layers"] else 0
+        if COMPILER_KEY in hardware:  # such lanes have no counters
+            wanted = wanted[:3]
         slots = found["macs"] + found["fetch_slots"] + found["idle_slots"]
         observed = [found["steps"], found["input_events"], found["own_events"], found["macs"], slots]
-        scoreboard.check(after, block["name"], "counter", observed, wanted)
+        scoreboard.check(after, block["name"], "counter", observed[: len(wanted)], wanted)
