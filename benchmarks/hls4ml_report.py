@@ -74,9 +74,9 @@ sides are rounded:
 """
 
 DISTANCE_REMARK = """
-`same bits`: 8-bit weights, 16 bits of state, tables of 1024 entries with 12 fraction bits as in {egru}; accumulators that hold every sum.
-`wide`: 32 bits and tables of 65,536 entries, to show that what differs is precision and nothing else. In {egru} an event more or less
-moves all logits at once: fewer of them differ, but by more.
+`same bits`: 8-bit weights, 16 bits of state, tables of 1024 entries with 12 fraction bits as in {egru}; accumulators that round no sum.
+`wide`: 32 bits and tables of 65,536 entries, to show that what differs is precision and nothing else. The largest errors of {egru} are
+those of sequences in which a neuron fires on one side only, which moves many logits at once.
 """
 
 PRUNING = """\

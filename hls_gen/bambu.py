@@ -22,11 +22,15 @@ from sw_model.quantized_model import QuantizedModel
 COMPILER = "bambu"
 #: What ``hardware.json`` of a core names its compiler by; a core that was written by hand has none.
 COMPILER_KEY = "compiler"
-#: What Bambu schedules for. Of Lattice's devices it knows one ECP5, and instantiates the vendor's macros for it, which yosys has no model of; for
-#: this one of AMD's, which is about as fast, it writes plain Verilog.
+#: What Bambu schedules for. Of Lattice's devices it knows one ECP5, and instantiates the vendor's macros for it, which yosys has no model
+#: of; for this one of AMD's it writes plain Verilog.
 DEVICES = {Family.ECP5: "xc7z020,-1,clg484,VVD"}
+#: Share of the clock's period that Bambu plans with: that device is faster than the ones built for, and routing takes its part.
+PLANNED_SHARE = 0.6
 #: The front end that was tried.
 FRONT_END = "I386_CLANG13"
+#: What a memory's parameter names where nothing is given: yosys reads a module with its default parameters first.
+DEFAULT_IMAGE = "default.mem"
 #: What Verilator remarks on in Bambu's library and in what it generates; our own sources are clean.
 LINT_WAIVED = ("GENUNNAMED", "PINMISSING", "PROCASSINIT", "UNUSEDPARAM", "UNUSEDSIGNAL", "WIDTHEXPAND", "WIDTHTRUNC")
 #: Words between the C++ and the AXI4-Stream output.
@@ -70,9 +74,11 @@ def arguments(process: str, device: str, clock_mhz: float) -> tuple[str, ...]:
         f"--compiler={FRONT_END}",
         "--generate-interface=INFER",
         f"--device-name={device}",
-        f"--clock-period={1000 / clock_mhz:.3f}",
-        "--reset-type=async",
-        "--reset-level=low",
+        f"--clock-period={PLANNED_SHARE * 1000 / clock_mhz:.3f}",
+        # Tables of a thousand words would become logic.
+        "--do-not-use-asynchronous-memories",
+        # Loops over all rows would be unrolled: a lane takes a third of the logic without, at the same cycles for a MAC.
+        "-fno-unroll-loops",
     )
 
 
@@ -93,12 +99,10 @@ def join(compiled: Mapping[str, Compiled]) -> tuple[dict[str, str], dict[str, st
         Sources, one module a file that is named after it, and memory images by name.
     """
     sources: dict[str, str] = {}
-    memories: dict[str, str] = {}
+    memories = {DEFAULT_IMAGE: "0\n"}
     for process, found in compiled.items():
-        text = found.verilog
-        for name, image in found.memories.items():
-            memories[f"{process}_{name}"] = image
-            text = re.sub(rf'"[^"\n]*\b{re.escape(name)}"', f'"{MEMORY_FOLDER}/{process}_{name}"', text)
+        memories |= {f"{process}_{name}": image for name, image in found.memories.items()}
+        text = _move_images(found, process)
         prelude, modules = _split(text)
         clashing = {name for name, body in modules.items() if sources.get(f"{name}.sv", _file(prelude, body)) != _file(prelude, body)}
         for name, body in modules.items():
@@ -146,6 +150,16 @@ def _block(name: str, processes: tuple[Process, ...]) -> dict[str, Any]:
         "input_end": ports["input"].bits - 1,
         "own_event": f"{events}_i_valid && !{events}_i_data[32]" if events else "1'b0",
     }
+
+
+def _move_images(found: Compiled, process: str) -> str:
+    """Return the Verilog with the names that its memory images have in the folder of the core."""
+
+    def place(match: re.Match[str]) -> str:
+        name = match[1].rpartition("/")[2]
+        return f'"{MEMORY_FOLDER}/{f"{process}_{name}" if name in found.memories else DEFAULT_IMAGE}"'
+
+    return re.sub(r'"([^"\n]*\.mem)"', place, found.verilog)
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:

@@ -57,11 +57,17 @@ using stream = hls::stream<word<Bits>>;
 
 namespace egru {
 
+// A native integer of at least Bits bits; no wider than it has to be, because compilers for hardware do not always find that out.
+template <int Bits>
+using native = std::conditional_t<(Bits <= 32), std::uint32_t, std::uint64_t>;
+template <int Bits>
+using signed_native = std::conditional_t<(Bits <= 32), std::int32_t, std::int64_t>;
+
 // Bits [Low + Bits - 1 : Low] of a word.
 template <int Low, int Bits, class Word>
 number<Bits> bits_of(Word word) {
-  static_assert(Bits < 64, "a field is narrower than the widest word");
-  return number<Bits>((std::uint64_t(word) >> Low) & ((std::uint64_t(1) << Bits) - 1));
+  using raw = native<8 * int(sizeof(Word))>;
+  return number<Bits>((raw(word) >> Low) & (~raw(0) >> (8 * int(sizeof(raw)) - Bits)));
 }
 
 // The value of two's complement in Bits bits.
@@ -84,14 +90,14 @@ struct event_item {
   number<EventBits> value;
 
   static event_item unpack(word<bits> packed) {
-    const std::uint64_t all = std::uint64_t(packed);
+    const native<bits> all = native<bits>(packed);
     return {bits_of<bits - 1, 1>(all) != 0, bits_of<bits - 2, 1>(all) != 0, bits_of<bits - 3, 1>(all) != 0,
             bits_of<EventBits, IndexBits>(all), bits_of<0, EventBits>(all)};
   }
 
   word<bits> pack() const {
-    return word<bits>((std::uint64_t(end) << (bits - 1)) | (std::uint64_t(first) << (bits - 2)) | (std::uint64_t(last) << (bits - 3)) |
-                         (std::uint64_t(index) << EventBits) | std::uint64_t(value));
+    return word<bits>((native<bits>(end) << (bits - 1)) | (native<bits>(first) << (bits - 2)) | (native<bits>(last) << (bits - 3)) |
+                         (native<bits>(index) << EventBits) | native<bits>(value));
   }
 };
 
@@ -111,14 +117,14 @@ struct column_item {
   number<EventBits> value;
 
   static column_item unpack(word<bits> packed) {
-    const std::uint64_t all = std::uint64_t(packed);
+    const native<bits> all = native<bits>(packed);
     return {bits_of<bits - 2, 2>(all), bits_of<EventBits + CountBits, StartBits>(all), bits_of<EventBits, CountBits>(all),
             bits_of<0, EventBits>(all)};
   }
 
   word<bits> pack() const {
-    return word<bits>((std::uint64_t(order) << (bits - 2)) | (std::uint64_t(start) << (EventBits + CountBits)) |
-                         (std::uint64_t(count) << EventBits) | std::uint64_t(value));
+    return word<bits>((native<bits>(order) << (bits - 2)) | (native<bits>(start) << (EventBits + CountBits)) |
+                         (native<bits>(count) << EventBits) | native<bits>(value));
   }
 };
 
@@ -132,12 +138,12 @@ struct step_item {
   number<TokenBits> token;
 
   static step_item unpack(word<bits> packed) {
-    const std::uint64_t all = std::uint64_t(packed);
+    const native<bits> all = native<bits>(packed);
     return {bits_of<bits - 1, 1>(all) != 0, bits_of<bits - 2, 1>(all) != 0, bits_of<0, TokenBits>(all)};
   }
 
   word<bits> pack() const {
-    return word<bits>((std::uint64_t(first) << (bits - 1)) | (std::uint64_t(last) << (bits - 2)) | std::uint64_t(token));
+    return word<bits>((native<bits>(first) << (bits - 1)) | (native<bits>(last) << (bits - 2)) | native<bits>(token));
   }
 };
 

@@ -47,13 +47,15 @@ void update_neuron(typename Unit::step_item step, int row, signed_word<Unit::sta
 
   const int z = int(Unit::sigmoid(table_place<frac, sigmoid_frac>(a_z)));
   const int r = int(Unit::sigmoid(table_place<frac, sigmoid_frac>(a_r)));
-  const std::int64_t a_g = std::int64_t(a_gx) * (1 << gate_bits) + std::int64_t(r) * a_gr;
+  using gate_sum = signed_native<preact_bits + gate_bits + 2>;
+  const gate_sum a_g = gate_sum(a_gx) * (1 << gate_bits) + gate_sum(r) * a_gr;
   const int g = signed_of<gate_bits + 1>(Unit::tanh(table_place<frac + gate_bits, tanh_frac>(a_g)));
 
+  using product = signed_native<state_bits + gate_bits + 2>;  // the half that rounding adds fits, too
   const int candidate = g * (1 << (state_bits - 1 - gate_bits));
   const int before = step.first ? 0 : int(state[slot]);
   // Between the state before and the candidate, ends included: it fits state_bits.
-  const int after = candidate + int(rescale<gate_bits>(std::int64_t(z) * (before - candidate)));
+  const int after = candidate + int(rescale<gate_bits>(product(z) * (before - candidate)));
 
   const int threshold = int(Unit::threshold(slot));
   const bool fired = after > threshold;
