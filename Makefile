@@ -10,12 +10,13 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench-datapath bench-boards bench-hls4ml test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo bench-datapath bench-boards bench-hls bench-hls4ml test lint typecheck unit format wheel clean distclean
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT)"
 	@echo "make bench-datapath  the datapath in clock cycles by RTL simulation, and its clock after place and route; MODEL=exported/model adds that one"
 	@echo "make bench-boards    trains a model for each of four boards and takes it to a bitstream; about an hour"
+	@echo "make bench-hls       RTL and HLS (Bambu on PATH) side by side after place and route, and the C simulation's speed; some twenty minutes"
 	@echo "make bench-hls4ml    side by side with hls4ml in C simulation; some ten minutes"
 	@echo "make test      lint, types and all tests"
 	@echo "make lint      ruff only"
@@ -60,6 +61,9 @@ runs/boards/models/%/model: sw_model/recipes/%.toml | host $(STAMP)
 bench-boards: $(foreach recipe,tiny demo,runs/boards/models/$(recipe)/model)
 	$(BIN)/python -m benchmarks.boards --model icebreaker=runs/boards/models/tiny/model --model tang_nano_20k=runs/boards/models/tiny/model \
 		--model colorlight_i9=runs/boards/models/demo/model --model ulx3s_85f=runs/boards/models/demo/model --lanes ulx3s_85f=4,8,2 --lanes tang_nano_20k=2,2,1
+
+bench-hls: $(foreach recipe,tiny demo,runs/boards/models/$(recipe)/model)
+	$(BIN)/python -m benchmarks.hls --model runs/boards/models/tiny/model --csim-model runs/boards/models/demo/model
 
 bench-hls4ml: host $(STAMP)
 	$(BIN)/python -m benchmarks.hls4ml_comparison

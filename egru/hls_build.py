@@ -5,17 +5,18 @@ import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from egru.artifacts import GeneratedFolder, choose_tokens, deal_sequences, read_generated
 from egru.output import CheckFailedError, progress_bar, words_to_stderr, working
-from egru.place_and_route import RESULT_FILE, BuildResult, ToolFlow, build
+from egru.place_and_route import RESULT_FILE, BuildResult, ToolFlow, build, check_arguments
 from hls_gen.backend import Backend
-from hls_gen.bambu import COMPILER, COMPILER_KEY, Compiled, arguments, device_of, join, read_compiled, stitched_core
-from hls_gen.board import Board
-from hls_gen.board_flow import Step
+from hls_gen.bambu import COMPILER, COMPILER_KEY, Compiled, arguments, device_of, join, output_file, read_compiled, stitched_core
+from hls_gen.board import Board, render_top
+from hls_gen.board_flow import Step, require_open_flow
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.hls_backend import HLS_FOLDER, GeneratedHls, generate
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, TOP_MODULE, library_files
@@ -91,9 +92,15 @@ def build_hls(
         UserError: When the folder, the board or a tool will not do.
         CheckFailedError: When the modules differ from the reference; the case is kept beside ``out``.
     """
+    out = Path(out)
     require_free(out, force=force)
-    compiler = require_compiler()
     folder = read_generated(generated, Backend.HLS)
+    # What place and route would refuse is refused before minutes are spent.
+    check_arguments(seeds, jobs)
+    device_of(board)
+    require_open_flow(board)
+    render_top(board, clock_mhz)
+    compiler = require_compiler()
     with staged_folder(out, force=force) as work:
         compile_core(folder, board, work / CORE_FOLDER, compiler=compiler, log_beside=out, clock_mhz=clock_mhz, jobs=jobs)
         equivalence = _prove(folder, work / CORE_FOLDER, work / PROOF_FOLDER, out)
@@ -146,19 +153,21 @@ def _compile(
     folder: Path, generated: GeneratedHls, scratch: Path, log_beside: Path, device: str, clock_mhz: float, jobs: int
 ) -> dict[str, Compiled]:
     """Run Bambu for every process, each in a folder of its own: it writes its files to where it is started."""
-    names = [process.name for process in generated.processes]
-    with progress_bar() as progress, ThreadPoolExecutor(jobs) as pool:
-        task = progress.add_task(COMPILER, total=len(names))
+    flows = {process.name: ToolFlow(scratch / process.name, log_beside) for process in generated.processes}
+    # The innermost comes first: what runs is stopped before the pool waits for it.
+    with progress_bar() as progress, ThreadPoolExecutor(jobs) as pool, ExitStack() as stack:
+        for flow in flows.values():
+            stack.enter_context(flow.stopped_on_error())
+        task = progress.add_task(COMPILER, total=len(flows))
 
         def run(name: str) -> Compiled:
-            work = scratch / name
-            shutil.copytree(folder / HLS_FOLDER, work / HLS_FOLDER)
-            flow = ToolFlow(work, log_beside)
-            flow.run(Step(name, COMPILER, arguments(name, device, clock_mhz), (), ()))
+            flow = flows[name]
+            shutil.copytree(folder / HLS_FOLDER, flow.work / HLS_FOLDER)
+            flow.run(Step(name, COMPILER, arguments(name, device, clock_mhz), (), (output_file(name),)))
             progress.update(task, advance=1, description=name)
-            return read_compiled(work, name)
+            return read_compiled(flow.work, name)
 
-        return dict(zip(names, pool.map(run, names), strict=True))
+        return dict(zip(flows, pool.map(run, flows), strict=True))
 
 
 def _prove(folder: GeneratedFolder, core: Path, run: Path, out: Path) -> EquivalenceResult:
@@ -171,5 +180,6 @@ def _prove(folder: GeneratedFolder, core: Path, run: Path, out: Path) -> Equival
     except BenchError as error:
         kept = out.parent / f"{out.name}.{PROOF_FOLDER}"
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(run, kept)
+        if run.is_dir():  # not where the modules did not even compile
+            shutil.copytree(run, kept)
         raise CheckFailedError(str(error).splitlines()[0].replace(str(run), str(kept)).rstrip(":")) from None

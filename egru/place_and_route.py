@@ -133,7 +133,9 @@ def build(
     """
     out = Path(out)
     require_free(out, force=force)
-    _check_arguments(Path(generated), seeds, jobs)
+    check_arguments(seeds, jobs)
+    if not (Path(generated) / RTL_FOLDER / f"{CORE_MODULE}.sv").is_file():
+        raise UserError(f"folder {generated}", f"holds no {RTL_FOLDER}/{CORE_MODULE}.sv", "give the folder that egru generate wrote")
     packages = require_open_flow(board).packages
     core_mhz, added = board_sources(Path(generated), board, clock_mhz)
     if remark := changes_remark(Path(generated)):
@@ -177,9 +179,12 @@ def build(
     return result
 
 
-def _check_arguments(generated: Path, seeds: Sequence[int], jobs: int) -> None:
-    if not (generated / RTL_FOLDER / f"{CORE_MODULE}.sv").is_file():
-        raise UserError(f"folder {generated}", f"holds no {RTL_FOLDER}/{CORE_MODULE}.sv", "give the folder that egru generate wrote")
+def check_arguments(seeds: Sequence[int], jobs: int) -> None:
+    """Refuse what is no set of seeds or number of jobs.
+
+    Raises:
+        UserError: When it is not.
+    """
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise UserError(f"seeds={list(seeds)}", "must be different numbers of 0 or more", "give e.g. 1 2 3")
     if jobs < 1:
@@ -282,7 +287,7 @@ class ToolFlow:
         """Run ``step``, writing what its tool says to a log of the step's name.
 
         Raises:
-            UserError: When it fails; the log is copied beside the output folder, which does not come into being.
+            UserError: When it fails or writes none of its outputs; the log is copied beside the output folder, which does not come into being.
         """
         program = sys.executable if step.tool == PYTHON else require_script(step.tool)
         log = self.work / f"{step.name}.log"
@@ -297,15 +302,26 @@ class ToolFlow:
             code = process.wait()
             with self._lock:
                 self._running.discard(process)
+                stopped = self._stopped
+        if stopped:
+            raise UserError(f"program {step.tool}", "was stopped", "another program has failed before")
         if code != 0:
-            self._out.parent.mkdir(parents=True, exist_ok=True)
-            kept = self._out.parent / f"{self._out.name}.{step.name}.log"
-            shutil.copyfile(log, kept)
-            raise UserError(f"program {step.tool}", f"failed: {last_error(log.read_text(errors='replace'), code)}", f"see {kept}")
+            said = last_error(log.read_text(errors="replace"), code)
+            raise UserError(f"program {step.tool}", f"failed: {said}", f"see {self._keep(log)}")
+        for name in step.outputs:
+            if not (self.work / name).is_file():
+                raise UserError(f"program {step.tool}", f"wrote no {name}", f"see {self._keep(log)}")
+
+    def _keep(self, log: Path) -> Path:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        kept = self._out.parent / f"{self._out.name}.{log.name}"
+        shutil.copyfile(log, kept)
+        return kept
 
 
 def last_error(log: str, code: int) -> str:
     """Return the last line of a tool's log that states an error, else the last line, else the exit code."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    # Bambu asks for a report after it has said what is wrong.
+    lines = [line.strip() for line in log.splitlines() if line.strip() and not line.startswith("Please report bugs")]
     errors = [line for line in lines if re.match(r"(\S+: )?(fatal )?error\b", line, re.IGNORECASE)]
     return (errors or lines or [f"exit code {code}"])[-1]

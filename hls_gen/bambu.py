@@ -5,7 +5,7 @@ and the streams between them are FIFOs of the RTL library (docs/decisions/0007).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,22 +59,27 @@ def device_of(board: Board) -> str:
     if board.family not in DEVICES:
         known = ", ".join(DEVICES)
         raise UserError(
-            f"board {board.name} ({board.family})", f"is of no family that is built with {COMPILER} ({known})", "use --backend rtl"
+            f"board {board.name} ({board.family})", f"is of no family that is built with {COMPILER} ({known})", "generate it with --backend rtl"
         )
     return DEVICES[board.family]
 
 
 def arguments(process: str, device: str, clock_mhz: float) -> tuple[str, ...]:
     """Return Bambu's arguments for ``process``, to be run in a folder that holds the sources under `HLS_FOLDER`."""
+    return (f"{HLS_FOLDER}/{TOP_SOURCE}", *options(device, clock_mhz), f"--top-fname={process}")
+
+
+def options(device: str, clock_mhz: float) -> tuple[str, ...]:
+    """Return Bambu's options for a clock and one of its devices."""
     return (
-        f"{HLS_FOLDER}/{TOP_SOURCE}",
-        f"--top-fname={process}",
         "--std=c++17",
         "-O2",
         f"--compiler={FRONT_END}",
         "--generate-interface=INFER",
         f"--device-name={device}",
         f"--clock-period={PLANNED_SHARE * 1000 / clock_mhz:.3f}",
+        "--reset-type=async",
+        "--reset-level=low",
         # Tables of a thousand words would become logic.
         "--do-not-use-asynchronous-memories",
         # Loops over all rows would be unrolled: a lane takes a third of the logic without, at the same cycles for a MAC.
@@ -97,6 +102,9 @@ def join(compiled: Mapping[str, Compiled]) -> tuple[dict[str, str], dict[str, st
 
     Returns:
         Sources, one module a file that is named after it, and memory images by name.
+
+    Raises:
+        UserError: When a text holds no module.
     """
     sources: dict[str, str] = {}
     memories = {DEFAULT_IMAGE: "0\n"}
@@ -105,6 +113,9 @@ def join(compiled: Mapping[str, Compiled]) -> tuple[dict[str, str], dict[str, st
         text = _move_images(found, process)
         prelude, modules = _split(text)
         clashing = {name for name, body in modules.items() if sources.get(f"{name}.sv", _file(prelude, body)) != _file(prelude, body)}
+        # So does a copy of the same text that uses one of those: it would take the other process' module.
+        while users := {name for name in modules.keys() - clashing if f"{name}.sv" in sources and _uses(modules[name], clashing)}:
+            clashing |= users
         for name, body in modules.items():
             new = f"{process}_{name}" if name in clashing else name
             sources.setdefault(f"{new}.sv", _file(prelude, _rename(body, {clash: f"{process}_{clash}" for clash in clashing})))
@@ -163,12 +174,19 @@ def _move_images(found: Compiled, process: str) -> str:
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:
-    """Return the compiler directives that stand before the first module, and the modules by name."""
-    modules = {match[1]: match[0] for match in re.finditer(r"^module\s+(\w+).*?^endmodule", text, re.MULTILINE | re.DOTALL)}
-    if not modules:
+    """Return what stands before all modules, licence and compiler directives, and the modules by name, each with its own notice."""
+    found = list(re.finditer(r"^((?://[^\n]*\n)*)(?:`timescale[^\n]*\n)?(module\s+(\w+).*?^endmodule)", text, re.MULTILINE | re.DOTALL))
+    if not found:
         raise UserError(f"what {COMPILER} wrote", "holds no module", "see its log")
-    directives = [line for line in text[: text.index("module ")].splitlines() if line.lstrip().startswith("`")]
-    return "\n".join(directives), modules
+    head = text[: found[0].start(2)]
+    # The rest of the head says when and where it was made, which would make all copies differ.
+    licence = re.search(r"^// The following text holds.*?^// \*+$", head, re.MULTILINE | re.DOTALL)
+    directives = [line for line in head.splitlines() if line.lstrip().startswith("`")]
+    return "\n".join([*([licence[0]] if licence else []), *directives]), {match[3]: match[1] + match[2] for match in found}
+
+
+def _uses(text: str, names: Collection[str]) -> bool:
+    return any(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
 
 
 def _rename(text: str, names: Mapping[str, str]) -> str:
@@ -183,12 +201,6 @@ def _file(prelude: str, module: str) -> str:
 
 
 def read_compiled(folder: Path, process: str) -> Compiled:
-    """Read what Bambu wrote into ``folder`` for ``process``.
-
-    Raises:
-        UserError: When there is nothing.
-    """
-    path = folder / output_file(process)
-    if not path.is_file():
-        raise UserError(f"program {COMPILER}", f"wrote no {path.name}", "see its log")
-    return Compiled(path.read_text(), {image.name: image.read_text() for image in sorted(folder.glob("*.mem"))})
+    """Read what Bambu wrote into ``folder`` for ``process``."""
+    images = {image.name: image.read_text() for image in sorted(folder.glob("*.mem"))}
+    return Compiled((folder / output_file(process)).read_text(), images)

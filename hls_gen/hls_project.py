@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hls_gen import bambu
 from hls_gen.board import Board, Family, Toolchain, known_boards, load_board
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, HLS_LIBRARY, TOP_FUNCTION, TOP_SOURCE, GeneratedHls, generate, write_core
@@ -149,6 +150,8 @@ def _descriptions(model: QuantizedModel, generated: GeneratedHls, target: Target
         "include": HLS_FOLDER,
         "part": target.part,
         "clock_mhz": target.clock_mhz,
+        "process_names": [process.name for process in generated.processes],
+        "bambu_options": bambu.options(bambu.DEVICES[Family.ECP5], target.clock_mhz),
         "stages": STAGES,
         "default_stages": DEFAULT_STAGES,
         "output": OUTPUT_FOLDER,

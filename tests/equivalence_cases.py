@@ -117,6 +117,22 @@ CASES = [
     ),
 ]
 
+#: For tools that take seconds for every lane: sizes that no lane count divides, one case of each entry format.
+SMALL_CASES = [
+    Case(
+        "one_layer_padding_rows",
+        RandomModelSpec(hidden=(11,), density=0.5, classes=5, tokens=5, seed=16),
+        HardwareConfig(lanes=(3, 2), lanes_per_update_unit=3),
+        steps=60,
+    ),
+    Case(
+        "two_layers_4_bit_groups_of_gates_narrow_formats",
+        RandomModelSpec(hidden=(7, 9), weight_bits=4, density=0.4, classes=3, tokens=6, formats=NARROW, seed=17),
+        HardwareConfig(lanes=(2, 2, 1), lanes_per_update_unit=1, entry_format="gate-group", queue_depth=6, event_queue_depth=8),
+        steps=60,
+    ),
+]
+
 
 def sequences(case: Case, model: QuantizedModel) -> list[list[int]]:
     """Draw tokens in sequences of uneven length; one has a single token."""
@@ -125,12 +141,12 @@ def sequences(case: Case, model: QuantizedModel) -> list[list[int]]:
     return [part.tolist() for part in np.split(rng.integers(0, model.tokens, case.steps), cuts)]
 
 
-def check_exercised(case: Case, result: EquivalenceResult) -> None:
-    """A comparison that saw nothing proves nothing."""
+def check_exercised(case: Case, result: EquivalenceResult, *, counts_macs: bool = True) -> None:
+    """A comparison that saw nothing proves nothing; ``counts_macs``: whether the lanes have counters."""
     assert result.steps == case.steps
     assert result.mismatches == 0
     events = [block.counters["own_events"] for block in result.blocks[:-1]]
-    assert result.macs > case.steps
+    assert result.macs > case.steps if counts_macs else result.macs == 0
     if len(events) < len(case.model.hidden):  # one engine for all layers
         assert 0 < events[0] < sum(case.model.hidden) * case.steps
         return

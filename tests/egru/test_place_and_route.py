@@ -24,6 +24,7 @@ BOARD = load_board("ulx3s_85f")
         ("Info: a\nERROR: no route\nInfo: b\n", "ERROR: no route"),
         ("rtl/x.sv:3: ERROR: syntax error\nother\n", "rtl/x.sv:3: ERROR: syntax error"),
         ("one\ntwo\n", "two"),
+        ("Analyzing f\nmap::at\nPlease report bugs to <someone>\n\n", "map::at"),
         ("", "exit code 7"),
     ],
 )

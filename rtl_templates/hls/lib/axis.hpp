@@ -3,6 +3,7 @@
 #define EGRU_AXIS_HPP
 
 #include "items.hpp"
+#include "pragmas.hpp"
 
 #if !defined(__BAMBU__) && __has_include(<ap_axi_sdata.h>)
 #define EGRU_VENDOR_AXIS 1
@@ -28,7 +29,7 @@ template <int Bits>
 using output = stream<Bits + 1>;
 
 template <int Bits>
-void put(output<Bits>& stream, word<Bits> data, bool last) {
+EGRU_INLINE void put(output<Bits>& stream, word<Bits> data, bool last) {
   stream.write(word<Bits + 1>((word<Bits + 1>(last ? 1 : 0) << Bits) | word<Bits + 1>(data)));
 }
 #else
@@ -36,7 +37,7 @@ template <int Bits>
 using output = hls::stream<beat<Bits>>;
 
 template <int Bits>
-void put(output<Bits>& stream, word<Bits> data, bool last) {
+EGRU_INLINE void put(output<Bits>& stream, word<Bits> data, bool last) {
   beat<Bits> item;
   item.data = data;
   item.last = last ? 1 : 0;

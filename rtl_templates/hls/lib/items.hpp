@@ -60,8 +60,13 @@ namespace egru {
 // A native integer of at least Bits bits; no wider than it has to be, because compilers for hardware do not always find that out.
 template <int Bits>
 using native = std::conditional_t<(Bits <= 32), std::uint32_t, std::uint64_t>;
+#ifdef __BAMBU__
+template <int Bits>
+using signed_native = std::int64_t;  // with 32 bits Bambu 2024.10 makes an update unit that differs from the reference
+#else
 template <int Bits>
 using signed_native = std::conditional_t<(Bits <= 32), std::int32_t, std::int64_t>;
+#endif
 
 // Bits [Low + Bits - 1 : Low] of a word.
 template <int Low, int Bits, class Word>

@@ -8,4 +8,12 @@
 #define EGRU_PRAGMA(text)
 #endif
 
+// For functions that are called at several places and are given streams: Bambu ends with "map::at" where it has to follow a stream into a
+// function that did not become part of its caller.
+#if defined(__BAMBU__)
+#define EGRU_INLINE __attribute__((always_inline)) inline
+#else
+#define EGRU_INLINE inline
+#endif
+
 #endif

@@ -68,14 +68,14 @@ struct sequencer {
   }
 
  private:
-  static void order(int what, stream<column_item::bits>& queue) {
+  EGRU_INLINE static void order(int what, stream<column_item::bits>& queue) {
     const column_item item = {number<2>(what), 0, 0, 0};
     queue.write(item.pack());
   }
 
   // Offers a column to one lane: a column without entries there never enters its queue.
   template <class Lane>
-  static void offer(number<Block::column_bits> column, number<Block::event_bits> value, stream<column_item::bits>& queue) {
+  EGRU_INLINE static void offer(number<Block::column_bits> column, number<Block::event_bits> value, stream<column_item::bits>& queue) {
     const number<Block::start_bits + Block::count_bits> place = Lane::place(column);
     const number<Block::count_bits> count = bits_of<0, Block::count_bits>(place);
     if (count != 0) {

@@ -98,8 +98,8 @@ void update_rows(stream<Unit::step_item::bits>& steps, stream<Unit::own_item::bi
 // Hands on the events of one update unit: back to the block (not after the last step of a sequence), to the next block, to the outside.
 // Returns the end item.
 template <class Block>
-typename Block::own_item forward_events(stream<Block::own_item::bits>& events, stream<Block::own_item::bits>& own,
-                                        stream<Block::own_item::bits>& next, output<32>& outside) {
+EGRU_INLINE typename Block::own_item forward_events(stream<Block::own_item::bits>& events, stream<Block::own_item::bits>& own,
+                                                    stream<Block::own_item::bits>& next, output<32>& outside) {
   using own_item = typename Block::own_item;
   own_item item = own_item::unpack(events.read());
   while (!item.end) {
