@@ -200,8 +200,8 @@ def measure_csim(model: QuantizedModel, hardware: HardwareConfig, work: Path) ->
     )
 
 
-def page(results: Results) -> str:
-    """Return the results as Markdown."""
+def table(results: Results) -> str:
+    """Return the comparison as a Markdown table."""
     rtl, hls = results.backends
     figures = [
         ("LUT4", f"{rtl.lut4:,}", f"{hls.lut4:,}", hls.lut4 / rtl.lut4),
@@ -212,21 +212,26 @@ def page(results: Results) -> str:
         ("cycles per step", f"{rtl.cycles_per_step:.1f}", f"{hls.cycles_per_step:.1f}", hls.cycles_per_step / rtl.cycles_per_step),
         ("mismatches", str(rtl.mismatches), str(hls.mismatches), None),
     ]
-    seeds = len(rtl.fmax_mhz_per_seed)
+    lines = [f"| | hand-written RTL | HLS, {hls.compiler} {hls.version} | HLS / RTL |", "|---|---|---|---|"]
+    lines += [f"| {name} | {one} | {other} | {'' if ratio is None else f'{ratio:.2f}'} |" for name, one, other, ratio in figures]
+    return "\n".join(lines) + "\n"
+
+
+def page(results: Results) -> str:
+    """Return the results as Markdown."""
+    rtl = results.backends[0]
     what = f"Layers of {_numbers(results.neurons)} neurons, {results.weight_bits[0]}-bit weights, lanes {_numbers(results.lanes)} in both"
     lines = [
         "# RTL and HLS side by side",
         "",
         f"{what}, on {results.board} at {results.target_mhz:g} MHz:",
         f"{rtl.steps} steps of {results.stimulus}, every event and logit compared with ==, then place and route, serial link included; the",
-        f"clock is the median of {seeds} placer seed(s). Measured by `make bench-hls`, which writes this page, too, from",
+        f"clock is the median of {len(rtl.fmax_mhz_per_seed)} placer seed(s). Measured by `make bench-hls`, which writes this page from",
         "`benchmarks/results/hls.json`.",
         "",
-        f"| | hand-written RTL | HLS, {hls.compiler} {hls.version} | HLS / RTL |",
-        "|---|---|---|---|",
-        *(f"| {name} | {one} | {other} | {'' if ratio is None else f'{ratio:.2f}'} |" for name, one, other, ratio in figures),
+        table(results),
+        REASONS.rstrip(),
         "",
-        REASONS,
     ]
     if results.csim:
         csim = results.csim

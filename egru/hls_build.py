@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,10 +164,14 @@ def _compile(
             flow = flows[name]
             shutil.copytree(folder / HLS_FOLDER, flow.work / HLS_FOLDER)
             flow.run(Step(name, COMPILER, arguments(name, device, clock_mhz), (), (output_file(name),)))
-            progress.update(task, advance=1, description=name)
             return read_compiled(flow.work, name)
 
-        return dict(zip(flows, pool.map(run, flows), strict=True))
+        futures = {pool.submit(run, name): name for name in flows}
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        for future in as_completed(futures):
+            future.result()
+            progress.update(task, advance=1, description=futures[future])
+        return {name: future.result() for future, name in futures.items()}
 
 
 def _prove(folder: GeneratedFolder, core: Path, run: Path, out: Path) -> EquivalenceResult:

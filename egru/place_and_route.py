@@ -287,7 +287,7 @@ class ToolFlow:
         """Run ``step``, writing what its tool says to a log of the step's name.
 
         Raises:
-            UserError: When it fails or writes none of its outputs; the log is copied beside the output folder, which does not come into being.
+            UserError: When it fails or writes none of its outputs; the log is copied beside the output folder.
         """
         program = sys.executable if step.tool == PYTHON else require_script(step.tool)
         log = self.work / f"{step.name}.log"

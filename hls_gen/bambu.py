@@ -58,9 +58,8 @@ def device_of(board: Board) -> str:
     """
     if board.family not in DEVICES:
         known = ", ".join(DEVICES)
-        raise UserError(
-            f"board {board.name} ({board.family})", f"is of no family that is built with {COMPILER} ({known})", "generate it with --backend rtl"
-        )
+        rule = f"is of no family that is built with {COMPILER} ({known})"
+        raise UserError(f"board {board.name} ({board.family})", rule, "generate it with --backend rtl")
     return DEVICES[board.family]
 
 

@@ -13,7 +13,6 @@ import pytest
 from egru.hls_build import require_compiler
 from hls_gen import hls_backend, rtl_backend
 from hls_gen.hardware_config import HardwareConfig
-from sw_model.errors import UserError
 from sw_model.random_model import RandomModelSpec, random_model
 from tests.egru.conftest import egru
 

@@ -11,10 +11,10 @@ from hls_gen.hls_backend import HLS_FOLDER, TABLES_SOURCE
 from sim.csim import compiled_library
 from sw_model.errors import UserError
 from sw_model.random_model import random_model
-from tests.equivalence_cases import CASES, Case, check_wrong_weights, prove, sequences, write_core
+from tests.equivalence_cases import CASES, SMALL_CASES, Case, check_wrong_weights, prove, sequences, write_core
 
 REFUSED = [case for case in CASES if case.hls_refuses]
-EXPRESSED = [case for case in CASES if not case.hls_refuses]
+EXPRESSED = [case for case in [*CASES, *SMALL_CASES] if not case.hls_refuses]
 
 
 @pytest.mark.usefixtures("csim")

@@ -126,7 +126,7 @@ def test_memory_images_are_named_after_their_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "// a module without one\n"])
 def test_a_text_without_modules_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="^what bambu wrote holds no module; see its log"):
+    with pytest.raises(UserError, match=r"^what bambu wrote holds no module; see its log"):
         join({"p": Compiled(text, {})})
 
 
