@@ -47,7 +47,8 @@ class HlsBuildResult:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: those of any other build, and what HLS adds."""
         build = self.build.as_dict() | {"bitstream": f"{BUILD_FOLDER}/{self.build.bitstream}"}
-        return build | {"backend": Backend.HLS.value, "compiler": self.compiler, "equivalence": self.equivalence.to_json()}
+        equivalence = self.equivalence.to_json() | {"log": f"{PROOF_FOLDER}/{self.equivalence.log.name}"}
+        return build | {"backend": Backend.HLS.value, COMPILER_KEY: self.compiler, "equivalence": equivalence}
 
 
 def require_compiler() -> str:
@@ -129,7 +130,11 @@ def compile_core(
     """
     device = device_of(board)
     hardware = json.loads((folder.folder / HARDWARE_FILE).read_bytes())
-    generated = generate(folder.model, HardwareConfig.model_validate(hardware["config"]))
+    try:
+        config = HardwareConfig.model_validate(hardware["config"])
+    except (KeyError, ValueError):
+        raise UserError(f"file {folder.folder / HARDWARE_FILE}", "is truncated or altered", "generate the folder again") from None
+    generated = generate(folder.model, config)
     clock_mhz = board.clock.core_mhz if clock_mhz is None else clock_mhz
     scratch = out.with_name(f"{out.name}.{COMPILER}")
     sources, memories = join(_compile(folder.folder, generated, scratch, log_beside, device, clock_mhz, jobs))

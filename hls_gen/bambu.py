@@ -81,7 +81,7 @@ def options(device: str, clock_mhz: float) -> tuple[str, ...]:
         "--reset-level=low",
         # Tables of a thousand words would become logic.
         "--do-not-use-asynchronous-memories",
-        # Loops over all rows would be unrolled: a lane takes a third of the logic without, at the same cycles for a MAC.
+        # Loops over all rows would be unrolled: a lane takes a third of the logic without.
         "-fno-unroll-loops",
     )
 
