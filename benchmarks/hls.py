@@ -259,7 +259,7 @@ What HLS gives away, and why:
   less, in comparisons and sums above all, and gives each lane's neuron of an update unit operators of its own; the hand-written unit is one
   pipeline for all its lanes.
 * *Clock.* The longest path lies in one state of a process, which Bambu plans for a device of AMD's: the only ECP5 that it knows comes with
-  the vendor's macros.
+  the vendor's macros. It plans with .6 of the board's period, so that routing finds room: more states, for a clock that the board meets.
 
 Vitis HLS pipelines the same loops (`II = 1` is asked for); it was not run here.
 
