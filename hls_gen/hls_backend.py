@@ -34,6 +34,8 @@ TABLES_SOURCE = "egru_tables.hpp"
 VERSION = 1
 #: The widest word of a table: C simulation holds it in a native integer.
 MAX_WORD_BITS = 64
+#: The widest sum: products and the half that rounding adds are C's int.
+MAX_SUM_BITS = 31
 #: The stream from the AXI4-Stream input to the first block.
 TOKEN_WIRE = "tokens"
 LOGITS = "m_axis"
@@ -131,6 +133,12 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
     """
     _check(config)
     hardware = plan(model, config)
+    for block in hardware.blocks:
+        if block.acc_bits > MAX_SUM_BITS:
+            rule = f"exceeds the {MAX_SUM_BITS} of HLS C++"
+            raise UserError(
+                f"accumulator of {block.acc_bits} bits in {block.name}", rule, "use fewer weight or event bits, or --backend rtl"
+            )
     blocks = [_block(model, hardware, block) for block in hardware.blocks]
     images = [*table_images(model), *(image for block in blocks for image in block["images"])]
     for image in images:
