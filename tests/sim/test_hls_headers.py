@@ -33,6 +33,7 @@ def _nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.setattr(sys, "path", [])  # where packages are looked for
+    monkeypatch.delitem(sys.modules, "hls4ml", raising=False)  # another test of this process may have imported it
 
 
 def test_the_users_own_come_before_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
