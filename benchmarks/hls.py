@@ -5,6 +5,7 @@ and logit), synthesis, place and route with several placer seeds. HLS goes throu
 C simulation of another model is timed: compiling it, and its steps per second of one core.
 """
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -177,8 +178,7 @@ def measure_csim(model: QuantizedModel, hardware: HardwareConfig, work: Path) ->
     """
     folder, cache = work / "csim", work / "csim_cache"
     project = write_hls_project(model, hardware, folder, force=True)
-    for kept in cache.glob("egru_csim*"):
-        kept.rename(kept.with_name(f"old-{time.time_ns()}"))
+    shutil.rmtree(cache, ignore_errors=True)
     started = time.monotonic()
     compiled_library(folder, cache=cache)
     compile_seconds = time.monotonic() - started

@@ -40,6 +40,7 @@ from egru.summary import (
 from egru.tools import require_tools
 from hls_gen.board import Board, load_board, render_top
 from hls_gen.hardware_config import HardwareConfig, plan
+from hls_gen.memory_image import total_bits
 from hls_gen.project import write_project
 from sw_model import checkpoint, ngram
 from sw_model.datasets import TextDataset, load_text
@@ -170,7 +171,7 @@ def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool
         generated = write_project(
             model, inputs.hardware, folder.rtl, board=board, clock_mhz=clock, stimulus=stimulus, force=resume
         ).generated
-        said.append(f"{generated.plan.lanes} lanes, {sum(image.bits * len(image.words) for image in generated.memories) / 1024:.0f} kbit")
+        said.append(f"{generated.plan.lanes} lanes, {total_bits(generated.memories) / 1024:.0f} kbit")
     simulated, built, measured, figures = _prove_build_measure(inputs, folder, model, stages, force=resume)
 
     summary = Summary(

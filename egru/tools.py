@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hls_gen.bambu import COMPILER
 from hls_gen.board_flow import TOOLS, YOSYS
-from sim.hls_headers import BAMBU, PACKAGE, find_headers
+from sim.hls_headers import PACKAGE, find_headers
 from sw_model.errors import UserError
 
 MINIMUM_PYTHON = (3, 11)
@@ -181,7 +182,7 @@ def _hls_headers() -> Tool:
 
 
 def _bambu() -> Tool:
-    path = shutil.which(BAMBU)
+    path = shutil.which(COMPILER)
     if path is None:
-        return Tool(BAMBU, Status.MISSING, required=False, remedy=f"only to build HLS C++ without a vendor's tool: {BAMBU_SITE}")
-    return Tool(BAMBU, Status.OK, _first_version([path, "--version"]), required=False)
+        return Tool(COMPILER, Status.MISSING, required=False, remedy=f"only to build HLS C++ without a vendor's tool: {BAMBU_SITE}")
+    return Tool(COMPILER, Status.OK, _first_version([path, "--version"]), required=False)

@@ -15,7 +15,7 @@ from hls_gen.backend import Backend
 from hls_gen.block_memories import bias_image, lane_memories, place_bits, table_images, unit_images
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
 from hls_gen.hls_check import Finding, check_synthesisable, read_sources, require_synthesisable
-from hls_gen.memory_image import MemoryImage, address_bits
+from hls_gen.memory_image import MemoryImage, address_bits, total_bits
 from hls_gen.render import TEMPLATE_FOLDER, render
 from hls_gen.rtl_backend import HARDWARE_FILE, MODEL_FOLDER, describe_blocks
 from hls_gen.sparse_encoding import LaneMemory, decoder_columns, engine_columns
@@ -172,8 +172,7 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
     library = tuple(sorted(HLS_LIBRARY.glob("*.hpp")))
     code = {f"{HLS_LIBRARY.name}/{path.name}": path.read_text() for path in library} | sources
     require_synthesisable({name: text for name, text in code.items() if name not in (*SIMULATION_ONLY, TABLES_SOURCE)})
-    memory_bits = sum(image.bits * len(image.words) for image in images)
-    return GeneratedHls(hardware, sources, library, tuple(processes), tuple(wires), memory_bits)
+    return GeneratedHls(hardware, sources, library, tuple(processes), tuple(wires), total_bits(images))
 
 
 def write_core(model: QuantizedModel, generated: GeneratedHls, folder: Path) -> None:

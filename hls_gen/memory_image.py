@@ -1,6 +1,6 @@
 """Memory images in the hexadecimal text format of ``$readmemh``: one word a line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,11 @@ def image_slices(name: str, bits: int, depth: int) -> list[tuple[str, int, int]]
     if width == bits:
         return [(f"{name}.mem", 0, bits)]
     return [(f"{name}_{index:02x}.mem", low, min(width, bits - low)) for index, low in enumerate(range(0, bits, width))]
+
+
+def total_bits(images: Iterable[MemoryImage]) -> int:
+    """Return the bits of all ``images`` together."""
+    return sum(image.bits * len(image.words) for image in images)
 
 
 def address_bits(count: int) -> int:

@@ -14,6 +14,7 @@ from hls_gen.board_flow import PYTHON, SYNTHESIS, TOOLS
 from hls_gen.hardware_config import HardwarePlan
 from hls_gen.ip_xact import IP_MODULE
 from hls_gen.manifest import MANIFEST_FILE, generator
+from hls_gen.memory_image import total_bits
 from hls_gen.registers import Register
 from hls_gen.render import render
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, GeneratedRtl
@@ -170,7 +171,7 @@ def _readme(contents: Contents, synthesis_remark: str) -> str:
         "project/README.md.j2",
         title=contents.title,
         generator=generator(),
-        facts=model_facts(contents.model, plan, sum(image.bits * len(image.words) for image in contents.generated.memories)),
+        facts=model_facts(contents.model, plan, total_bits(contents.generated.memories)),
         classes=contents.model.classes,
         logit_frac=plan.decoder.acc_frac,
         board=board,

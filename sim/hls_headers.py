@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls_gen.bambu import COMPILER
 from sw_model.errors import UserError
 
 HEADERS = ("ap_int.h", "hls_stream.h")
 INCLUDE_VARIABLE = "EGRU_HLS_INCLUDE"
 #: What AMD's settings script sets: the installation folder.
 VENDOR_VARIABLES = ("XILINX_HLS", "XILINX_VITIS")
-VENDOR_PROGRAM, BAMBU, PACKAGE = "vitis_hls", "bambu", "hls4ml"
+VENDOR_PROGRAM, PACKAGE = "vitis_hls", "hls4ml"
 _IN_BAMBU = Path("share/panda/ac_types/include")
 _IN_PACKAGE = Path("templates/vivado/ap_types")
 # Files that a build depends on: Vitis keeps thousands of others beside them.
@@ -74,7 +75,7 @@ def _candidates() -> Iterator[Headers]:
     for variable in VENDOR_VARIABLES:
         if os.environ.get(variable):
             yield Headers(Path(os.environ[variable]).absolute() / "include", variable)
-    for program, place in ((VENDOR_PROGRAM, Path("include")), (BAMBU, _IN_BAMBU)):
+    for program, place in ((VENDOR_PROGRAM, Path("include")), (COMPILER, _IN_BAMBU)):
         path = shutil.which(program)
         if path:
             yield Headers(Path(path).resolve().parent.parent / place, program)

@@ -13,13 +13,10 @@ from hls_gen.backend import Backend
 from sw_model.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from hls_gen.board import Board
     from hls_gen.hardware_config import HardwareConfig, HardwarePlan
     from hls_gen.hls_project import HlsProject
     from hls_gen.manifest import Manifest
-    from hls_gen.memory_image import MemoryImage
     from hls_gen.testbench import Stimulus
     from sw_model.quantized_model import QuantizedModel
 
@@ -59,6 +56,7 @@ def generate(
     from egru.fitting import fit_report
     from hls_gen.board import load_board
     from hls_gen.hls_project import write_hls_project
+    from hls_gen.memory_image import total_bits
     from hls_gen.project import write_project
     from hls_gen.resource_model import check_budget, estimate_on_board
     from sw_model.quantized_model import QuantizedModel
@@ -89,7 +87,7 @@ def generate(
         report = _describe_hls(loaded, hardware, hls, stimulus)
     else:
         rtl = write_project(loaded, hardware, out, board=target, clock_mhz=clock_mhz, stimulus=stimulus, force=force)
-        report = _describe(loaded, rtl.generated.plan, _memory_bits(rtl.generated.memories), rtl.manifest)
+        report = _describe(loaded, rtl.generated.plan, total_bits(rtl.generated.memories), rtl.manifest)
     report = {"out": str(out), "backend": backend, **report}
     if fitted:
         report["fit"] = fit_report(fitted)
@@ -141,10 +139,6 @@ def _describe(model: "QuantizedModel", plan: "HardwarePlan", memory_bits: int, m
     blocks = [{name: value for name, value in block.items() if name != "physical_index"} for block in description["blocks"]]
     figures = {"model_hash": description["model_hash"], "lanes": plan.lanes, "memory_bits": memory_bits, "blocks": blocks}
     return {**figures, "board": manifest.board, "core_mhz": manifest.core_mhz, "stimulus": manifest.stimulus}
-
-
-def _memory_bits(memories: "Iterable[MemoryImage]") -> int:
-    return sum(image.bits * len(image.words) for image in memories)
 
 
 def _table(report: dict[str, Any]) -> Table:
