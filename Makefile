@@ -10,14 +10,16 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench-datapath bench-boards bench-hls bench-hls4ml test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper test lint typecheck unit format wheel clean distclean
 
 help:
-	@echo "make demo      a real text through the whole flow, results in $(OUT)"
+	@echo "make demo      a real text through the whole flow, results in $(OUT); PRETRAINED=1 trains nothing and takes the model in examples/"
 	@echo "make bench-datapath  the datapath in clock cycles by RTL simulation, and its clock after place and route; MODEL=exported/model adds that one"
 	@echo "make bench-boards    trains a model for each of four boards and takes it to a bitstream; about an hour"
 	@echo "make bench-hls       RTL and HLS (Bambu on PATH) side by side after place and route, and the C simulation's speed; some twenty minutes"
 	@echo "make bench-hls4ml    side by side with hls4ml in C simulation; some ten minutes"
+	@echo "make bench-training-speed  an optimiser step of the EGRU beside cuDNN's LSTM; for a GPU, GPUS=2 for two"
+	@echo "make bench-paper     language models trained, pruned, quantised and measured; for a GPU; DATA=folder with ptb/ and wikitext2/"
 	@echo "make test      lint, types and all tests"
 	@echo "make lint      ruff only"
 	@echo "make typecheck mypy only"
@@ -42,7 +44,7 @@ host:
 	@scripts/check_host.sh "$(PYTHON)"
 
 demo: host $(STAMP)
-	$(BIN)/egru demo --out $(OUT)
+	$(BIN)/egru demo --out $(OUT) $(if $(PRETRAINED),--pretrained)
 
 # A killed run goes on where it stopped: finished simulations are kept in runs/datapath.
 bench-datapath: host $(STAMP)
@@ -68,6 +70,32 @@ bench-hls: $(foreach recipe,tiny demo,runs/boards/models/$(recipe)/model)
 bench-hls4ml: host $(STAMP)
 	$(BIN)/python -m benchmarks.hls4ml_comparison
 	$(BIN)/python -m benchmarks.hls4ml_comparison --report docs
+
+# What a GPU trains: see docs/training.md.
+GPUS ?= 1
+TEXTS ?= ptb wikitext2
+SPARSITIES ?= 0 0.7 0.8 0.9 0.95
+WEIGHT_BITS ?= 8 4
+
+bench-training-speed: host $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[bench,gpu]'
+	$(BIN)/python -m benchmarks.training_speed
+	$(if $(filter 2,$(GPUS)),$(BIN)/torchrun --nproc-per-node 2 -m benchmarks.training_speed --two-gpus)
+	$(BIN)/python -m benchmarks.paper --speed benchmarks/results/speed.json --report docs
+
+# A killed run goes on where it stopped: finished phases are kept in runs/paper, finished measurements in the result file.
+bench-paper: host $(STAMP)
+	@test -d "$(DATA)" || { echo "DATA=$(DATA) is no folder; give one that holds: $(TEXTS)" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[bench,gpu]'
+	set -e; for text in $(TEXTS); do \
+		$(BIN)/python -m benchmarks.paper_training --data "$(DATA)/$$text" --dataset $$text --recipe $$text \
+			--out runs/paper/checkpoints/$$text --records runs/paper/$$text \
+			$(addprefix --sparsity ,$(SPARSITIES)) $(addprefix --weight-bits ,$(WEIGHT_BITS)); \
+		$(BIN)/python -m benchmarks.lstm_baseline --config benchmarks/recipes/$${text}_lstm.toml --data "$(DATA)/$$text" \
+			--out runs/paper/$$text/$$text-lstm --device cuda --resume; \
+		$(BIN)/python -m benchmarks.paper --data "$(DATA)" --runs runs/paper/$$text; \
+	done
+	$(BIN)/python -m benchmarks.paper --report docs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sw_model.datasets import Unit
-from sw_model.evaluate import Evaluation, deal, evaluate_model
-from sw_model.macs import MacReport, count_events, count_macs
+from sw_model.evaluate import Advance, Evaluation, evaluate_model
+from sw_model.macs import MacReport, count_macs
 from sw_model.quantized_model import QuantizedModel
 
 METRICS: dict[Unit, str] = {"characters": "bits per character", "words": "perplexity"}
@@ -22,7 +22,7 @@ class ModelMeasurement:
     """Quality and cost of a model on a split.
 
     Attributes:
-        evaluation: Bits per symbol and event density.
+        evaluation: Bits per symbol, events and, where it was asked for, the digest.
         macs: MACs per time step.
     """
 
@@ -30,10 +30,18 @@ class ModelMeasurement:
     macs: MacReport
 
 
-def measure_model(model: QuantizedModel, tokens: np.ndarray, streams: int = 16) -> ModelMeasurement:
-    """Run the integer reference over ``tokens`` (int, shape (symbols,)); ``streams`` as in `sw_model.evaluate.deal`."""
-    events = count_events(model, deal(tokens, streams)[:, :-1])
-    return ModelMeasurement(evaluate_model(model, tokens, streams), count_macs(model, events))
+def measure_model(
+    model: QuantizedModel,
+    tokens: np.ndarray,
+    streams: int = 16,
+    *,
+    jobs: int = 1,
+    digest: bool = False,
+    advance: Advance | None = None,
+) -> ModelMeasurement:
+    """Run the integer reference once over ``tokens``; arguments as for `sw_model.evaluate.evaluate_model`."""
+    evaluation = evaluate_model(model, tokens, streams, jobs=jobs, digest=digest, advance=advance)
+    return ModelMeasurement(evaluation, count_macs(model, evaluation.events))
 
 
 def parameter_count(model: QuantizedModel) -> int:

@@ -105,7 +105,7 @@ def save(folder: Path, manifest: Manifest, tensors: dict[str, Tensor], *, force:
     Raises:
         UserError: When ``folder`` holds something and ``force`` is not given.
     """
-    data = save_tensors({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+    data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     content = manifest.model_copy(update={"tensors_sha256": hashlib.sha256(data).hexdigest()}).model_dump(mode="json")
     with staged_folder(folder, force=force) as staging:
         (staging / TENSORS_FILE).write_bytes(data)

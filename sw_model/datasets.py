@@ -1,4 +1,4 @@
-"""Texts as sequences of symbols: any text file, the Penn Treebank layout, and CPython's own reference text as the embedded default."""
+"""Texts as sequences of symbols: any text file, a folder of published splits, and CPython's own reference text as the embedded default."""
 
 import lzma
 from collections import Counter
@@ -53,9 +53,11 @@ def load_text(source: str | Path = EMBEDDED, unit: Unit = "characters", *, max_v
     """Read a text and split it, always the same way.
 
     Args:
-        source: ``pydoc-topics`` for the embedded text, a UTF-8 text file (``.xz`` is unpacked), or a folder in the Penn Treebank layout:
-            ``ptb.train.txt``, ``ptb.valid.txt``, ``ptb.test.txt``, each with or without ``.xz``.
-        unit: Characters, or words between white space with ``<eos>`` at every end of line.
+        source: ``pydoc-topics`` for the embedded text, a UTF-8 text file (``.xz`` is unpacked), or a folder of splits:
+            ``ptb.train.txt``, ``ptb.valid.txt``, ``ptb.test.txt`` as the Penn Treebank is published, or ``train.txt``, ``valid.txt``,
+            ``test.txt`` as WikiText-2 is, each with or without ``.xz``.
+        unit: Characters, or words between white space with ``<eos>`` after every line, blank lines included: the published sizes of the
+            Penn Treebank, which has no blank lines, and of WikiText-2 are counted so, and a blank line tells where a paragraph ends.
         max_vocabulary: Keep this many of the most frequent training symbols and turn the rest into ``<unk>``; None keeps all.
 
     Raises:
@@ -68,7 +70,7 @@ def load_text(source: str | Path = EMBEDDED, unit: Unit = "characters", *, max_v
         return _dataset(EMBEDDED, unit, parts, max_vocabulary)
     path = Path(source)
     if path.is_dir():
-        parts = [_symbols(_read(_treebank_file(path, split)), unit) for split in SPLITS]
+        parts = [_symbols(_read(_split_file(path, split)), unit) for split in SPLITS]
         for split, part in zip(SPLITS, parts, strict=True):
             _require_length(f"{split} split of {path}", part)
     else:
@@ -113,7 +115,7 @@ def join(symbols: Iterable[str], unit: Unit) -> str:
 
 def _read(path: Path) -> str:
     if not path.is_file():
-        raise UserError(f"text file {path}", "does not exist", f"give a UTF-8 text file, a Penn Treebank folder, or {EMBEDDED}")
+        raise UserError(f"text file {path}", "does not exist", f"give a UTF-8 text file, a folder of splits, or {EMBEDDED}")
     if path.stat().st_size > MAX_TEXT_BYTES:
         raise UserError(f"text file {path}", f"is larger than {MAX_TEXT_BYTES} bytes", "cut it into parts")
     try:
@@ -133,18 +135,21 @@ def _read(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _treebank_file(folder: Path, split: str) -> Path:
-    for name in (f"ptb.{split}.txt", f"ptb.{split}.txt.xz"):
-        if (folder / name).is_file():
-            return folder / name
-    raise UserError(f"folder {folder}", f"holds no ptb.{split}.txt or ptb.{split}.txt.xz", "give a Penn Treebank folder or one text file")
+def _split_file(folder: Path, split: str) -> Path:
+    for name in (f"ptb.{split}.txt", f"{split}.txt"):
+        for path in (folder / name, folder / f"{name}.xz"):
+            if path.is_file():
+                return path
+    rule = f"holds no ptb.{split}.txt and no {split}.txt, with or without .xz"
+    raise UserError(f"folder {folder}", rule, "give a folder with the splits train, valid and test, or one text file")
 
 
 def _symbols(text: str, unit: Unit) -> list[str]:
     if unit == "characters":
         return list(text)
     if unit == "words":
-        return [word for line in text.split("\n") if line.strip() for word in (*line.split(), END_OF_LINE)]
+        # Not splitlines, which also cuts at form feeds and other signs that are white space here.
+        return [word for line in text.removesuffix("\n").split("\n") for word in (*line.split(), END_OF_LINE)]
     raise UserError(f"unit={unit!r}", "is not known", "choose characters or words")
 
 

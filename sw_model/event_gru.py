@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sw_model.dropout import DropoutMasks, Mask, MaskShapes
 from sw_model.scan_gradient import Surrogate, scan_with_gradient, strict_step
 from sw_model.strict_toml import StrictModel
 
 THRESHOLD_MAX = 1.0 - 2.0**-7
+TIED_SPREAD = 0.1
 
 
 class NetworkShape(StrictModel):
@@ -39,6 +41,7 @@ class NetworkShape(StrictModel):
         surrogate_damp: Height of the surrogate gradient at ĉ = θ.
         surrogate_support: Steepness of its flanks; it is zero where |ĉ − θ| ≥ 1/support.
         update_bias: Initial bias of the gate z; positive values make neurons remember longer.
+        tied_decoder: The decoder's weights are the embedding (Press and Wolf, 2017); such a decoder is not pruned.
     """
 
     embedding_size: int = Field(default=64, ge=1, le=4096)
@@ -48,6 +51,15 @@ class NetworkShape(StrictModel):
     surrogate_damp: float = Field(default=3.6, gt=0)
     surrogate_support: float = Field(default=3.6, gt=0)
     update_bias: float = 0.0
+    tied_decoder: bool = False
+
+    @model_validator(mode="after")
+    def _check_tie(self) -> "NetworkShape":
+        if self.tied_decoder and self.embedding_size != self.hidden_sizes[-1]:
+            raise ValueError(
+                f"tied_decoder needs embedding_size={self.embedding_size} to equal the last of hidden_sizes={list(self.hidden_sizes)}"
+            )
+        return self
 
 
 class NetworkConfig(NetworkShape):
@@ -58,22 +70,6 @@ class NetworkConfig(NetworkShape):
     """
 
     tokens: int = Field(ge=1)
-
-
-class Dropout(StrictModel):
-    """Probabilities of zeroing, used in training only.
-
-    Attributes:
-        embedding: Whole embedding rows.
-        between: Events from one layer to the next.
-        decoder: Events from the last layer to the decoder.
-        recurrent: Entries of R, once per call (DropConnect).
-    """
-
-    embedding: float = Field(default=0.0, ge=0, lt=1)
-    between: float = Field(default=0.0, ge=0, lt=1)
-    decoder: float = Field(default=0.0, ge=0, lt=1)
-    recurrent: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Arithmetic(nn.Module):
@@ -251,21 +247,27 @@ class EventNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.arithmetic = arithmetic or Arithmetic()
-        self.dropout = Dropout()
         first, last = config.hidden_sizes[0], config.hidden_sizes[-1]
         bound = 1.0 / math.sqrt(config.embedding_size)
-        self.embedding = nn.Parameter(torch.empty(config.tokens, config.embedding_size).uniform_(-1.0, 1.0))
+        # A tied row is a decoder row too: values that suit an embedding alone would begin with logits far from even.
+        spread = TIED_SPREAD if config.tied_decoder else 1.0
+        self.embedding = nn.Parameter(torch.empty(config.tokens, config.embedding_size).uniform_(-spread, spread))
         self.input_weight = nn.Parameter(torch.empty(3, first, config.embedding_size).uniform_(-bound, bound))
         inputs = (0, *config.hidden_sizes[:-1])
         self.layers = nn.ModuleList(EventLayer(i, n, config) for i, n in zip(inputs, config.hidden_sizes, strict=True))
         bound = 1.0 / math.sqrt(last)
-        self.decoder_weight = nn.Parameter(torch.empty(config.tokens, last).uniform_(-bound, bound))
+        untied = torch.empty(config.tokens, last).uniform_(-bound, bound)
+        self.decoder_weight = self.embedding if config.tied_decoder else nn.Parameter(untied)
         self.decoder_bias = nn.Parameter(torch.zeros(config.tokens))
 
     def initial_state(self, streams: int) -> list[LayerState]:
         """Return the state at the start of a sequence."""
         like = self.decoder_bias
-        return [LayerState(*(torch.zeros(streams, n, dtype=like.dtype) for _ in range(2))) for n in self.config.hidden_sizes]
+        return [LayerState(like.new_zeros(streams, n), like.new_zeros(streams, n)) for n in self.config.hidden_sizes]
+
+    def mask_shapes(self, steps: int) -> MaskShapes:
+        """Return what the dropout masks of a call of ``steps`` time steps depend on."""
+        return MaskShapes(steps, self.config.tokens, self.config.embedding_size, self.config.hidden_sizes)
 
     def matrices(self) -> dict[str, list[Tensor]]:
         """Return the weights by the group that shares an exponent."""
@@ -278,33 +280,36 @@ class EventNetwork(nn.Module):
 
     def input_table(self) -> Tensor:
         """Return p: what each token adds to layer 0's pre-activations, shape (tokens, 3 * neurons)."""
+        return self._input_preactivations(self.arithmetic.weight("embedding", self.embedding))
+
+    def _input_preactivations(self, rows: Tensor) -> Tensor:
+        """Return p of embedding rows, shape (..., embedding_size) to (..., 3 * neurons)."""
         arithmetic = self.arithmetic
-        embedding = arithmetic.weight("embedding", self.embedding)
-        kept = functional.dropout(torch.ones_like(embedding[:, :1]), self.dropout.embedding, self.training)
-        product = functional.linear(embedding * kept, arithmetic.weight("input", self.input_weight).flatten(0, 1))
+        product = functional.linear(rows, arithmetic.weight("input", self.input_weight).flatten(0, 1))
         bias = arithmetic.preactivation(self.event_layers()[0].bias).flatten()
         return arithmetic.preactivation(arithmetic.preactivation(product) + bias)
 
-    def forward(self, tokens: Tensor, state: Sequence[LayerState] | None = None) -> NetworkOutput:
+    def forward(self, tokens: Tensor, state: Sequence[LayerState] | None = None, masks: DropoutMasks | None = None) -> NetworkOutput:
         """Run the network over a chunk of time.
 
         Args:
             tokens: int64, shape (steps, streams).
             state: What the call before returned; zero at the start of a sequence. No gradient flows into it.
+            masks: What to drop; nothing when not given.
         """
         states = list(state) if state is not None else self.initial_state(tokens.shape[1])
         events: list[Tensor] = []
         fired: list[Tensor] = []
         for index in range(len(states)):
+            recurrent = masks.recurrent[index] if masks else None
             if events:
-                x = functional.dropout(events[-1], self.dropout.between, self.training)
-                scan = self._later_layer(index, x)
+                scan = self._later_layer(index, _drop(masks.between[index - 1] if masks else None, events[-1]), recurrent)
             else:
-                scan = self._first_layer(tokens)
+                scan = self._first_layer(tokens, masks, recurrent)
             y, spikes, states[index] = scan_with_gradient(run_scan, scan, states[index])
             events.append(y)
             fired.append(spikes)
-        x = functional.dropout(events[-1], self.dropout.decoder, self.training)
+        x = _drop(masks.decoder if masks else None, events[-1])
         weight = self.arithmetic.weight("decoder", self.decoder_weight)
         logits = functional.linear(x, weight, self.arithmetic.decoder_bias(self.decoder_bias))
         return NetworkOutput(logits, events, fired, states)
@@ -313,15 +318,22 @@ class EventNetwork(nn.Module):
         """Return the layers, first to last."""
         return [layer for layer in self.layers if isinstance(layer, EventLayer)]
 
-    def _first_layer(self, tokens: Tensor) -> Scan:
+    def _first_layer(self, tokens: Tensor, masks: DropoutMasks | None, recurrent: Mask | None) -> Scan:
         layer = self.event_layers()[0]
-        table = self.input_table()
         split = 2 * layer.neurons
-        reset_bias = self.arithmetic.preactivation(layer.reset_bias).expand(len(table), -1)
-        offset = functional.embedding(tokens, torch.cat([table[:, :split], reset_bias], dim=1))
-        return self._scan(0, None, offset, functional.embedding(tokens, table[:, split:]))
+        rows = _drop(masks.word if masks else None, self.arithmetic.weight("embedding", self.embedding))
+        by_place = masks is not None and masks.embedding is not None
+        if masks is not None and masks.embedding is not None:
+            rows = masks.embedding.apply(functional.embedding(tokens, rows))
+        p = self._input_preactivations(rows)
+        reset_bias = self.arithmetic.preactivation(layer.reset_bias).expand(*p.shape[:-1], -1)
+        offset, candidate_input = torch.cat([p[..., :split], reset_bias], dim=-1), p[..., split:]
+        if not by_place:
+            # One product for each symbol, not for each place in the text.
+            offset, candidate_input = functional.embedding(tokens, offset), functional.embedding(tokens, candidate_input)
+        return self._scan(0, None, offset, candidate_input, recurrent)
 
-    def _later_layer(self, index: int, x: Tensor) -> Scan:
+    def _later_layer(self, index: int, x: Tensor, recurrent: Mask | None) -> Scan:
         layer, arithmetic = self.event_layers()[index], self.arithmetic
         assert layer.weight is not None  # only layer 0 has none
         split = 2 * layer.neurons
@@ -329,12 +341,11 @@ class EventNetwork(nn.Module):
         bias = arithmetic.preactivation(layer.bias).flatten()
         offset = torch.cat([bias[:split], arithmetic.preactivation(layer.reset_bias)])
         candidate_input = arithmetic.preactivation(functional.linear(x, weight[split:])) + bias[split:]
-        return self._scan(index, functional.linear(x, weight[:split]), offset, candidate_input)
+        return self._scan(index, functional.linear(x, weight[:split]), offset, candidate_input, recurrent)
 
-    def _scan(self, index: int, input_sums: Tensor | None, offset: Tensor, candidate_input: Tensor) -> Scan:
+    def _scan(self, index: int, input_sums: Tensor | None, offset: Tensor, candidate_input: Tensor, recurrent: Mask | None) -> Scan:
         layer = self.event_layers()[index]
-        weight = self.arithmetic.weight(f"layers.{index}", layer.recurrent_weight)
-        weight = functional.dropout(weight, self.dropout.recurrent, self.training)
+        weight = _drop(recurrent, self.arithmetic.weight(f"layers.{index}", layer.recurrent_weight))
         return Scan(
             arithmetic=self.arithmetic,
             surrogate=Surrogate(self.config.surrogate_damp, self.config.surrogate_support),
@@ -349,3 +360,7 @@ class EventNetwork(nn.Module):
         """Run `forward` with its types kept."""
         output: NetworkOutput = super().__call__(*args, **kwargs)
         return output
+
+
+def _drop(mask: Mask | None, x: Tensor) -> Tensor:
+    return x if mask is None else mask.apply(x)

@@ -1,11 +1,12 @@
 """Counting multiply-accumulates (docs/semantics.md, section 9): dense, weight-sparse, weight- and event-sparse."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sw_model.quantized_model import QuantizedModel
-from sw_model.reference import BatchedReference, initial_state
+from sw_model.reference import BatchedReference
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,22 @@ class EventCounts:
     Attributes:
         steps: Time steps, over all streams.
         sent: Events sent.
-        fed_back: Events of the step before that the layer itself read; smaller than ``sent`` by those of the last step.
+        last: Those of each stream's last step, which the layer itself never read.
     """
 
     steps: int
     sent: tuple[np.ndarray, ...]
-    fed_back: tuple[np.ndarray, ...]
+    last: tuple[np.ndarray, ...]
+
+    def __add__(self, other: "EventCounts") -> "EventCounts":
+        """Return the counts over the streams of both."""
+        sent = tuple(a + b for a, b in zip(self.sent, other.sent, strict=True))
+        return EventCounts(self.steps + other.steps, sent, tuple(a + b for a, b in zip(self.last, other.last, strict=True)))
+
+    @property
+    def fed_back(self) -> tuple[np.ndarray, ...]:
+        """Events of the step before that the layer itself read."""
+        return tuple(sent - last for sent, last in zip(self.sent, self.last, strict=True))
 
     @property
     def density(self) -> tuple[float, ...]:
@@ -33,17 +44,61 @@ class EventCounts:
         return float(sum(sent.sum() for sent in self.sent) / (sum(len(sent) for sent in self.sent) * self.steps))
 
 
+class EventCounter:
+    """Counts the events of a run as it goes on."""
+
+    def __init__(self, model: QuantizedModel) -> None:
+        """Start at zero."""
+        self._steps = 0
+        self._sent = [np.zeros(layer.neurons, np.int64) for layer in model.layers]
+        self._last = self._sent
+
+    def add(self, fired: Sequence[np.ndarray]) -> None:
+        """Count one time step: per layer which neurons sent an event, bool, shape (streams, neurons)."""
+        self._steps += len(fired[0])
+        self._last = [layer.sum(axis=0) for layer in fired]
+        self._sent = [total + last for total, last in zip(self._sent, self._last, strict=True)]
+
+    def counts(self) -> EventCounts:
+        """Return what was counted so far."""
+        return EventCounts(self._steps, tuple(self._sent), tuple(self._last))
+
+
 @dataclass(frozen=True)
 class Macs:
-    """MACs per time step of one matrix group."""
+    """MACs per time step of one matrix group.
+
+    Attributes:
+        dense: All weights.
+        weight_sparse: The non-zero weights.
+        event_sparse: The non-zero weights in the columns of the neurons that sent an event.
+        dense_columns: All weights in those columns: what event sparsity alone would leave.
+    """
 
     dense: float
     weight_sparse: float
     event_sparse: float
+    dense_columns: float
 
     def __add__(self, other: "Macs") -> "Macs":
         """Add two groups."""
-        return Macs(self.dense + other.dense, self.weight_sparse + other.weight_sparse, self.event_sparse + other.event_sparse)
+        return Macs(
+            self.dense + other.dense,
+            self.weight_sparse + other.weight_sparse,
+            self.event_sparse + other.event_sparse,
+            self.dense_columns + other.dense_columns,
+        )
+
+    @property
+    def law_ratio(self) -> float | None:
+        """Event-sparse MACs as a share of dense × weight density × event density; None where that product is 0.
+
+        Weight density is that of the group, ``weight_sparse / dense``. Event density is ``dense_columns / dense``: events per source and
+        step that the group's matrices read, weighted by the sizes of the matrices. The share is 1 where events and non-zero weights are
+        independent of each other, and more than 1 where the neurons that send more events have the fuller columns.
+        """
+        law = self.weight_sparse * self.dense_columns
+        return self.event_sparse * self.dense / law if law else None
 
 
 @dataclass(frozen=True)
@@ -63,7 +118,7 @@ class MacReport:
     @property
     def without_decoder(self) -> Macs:
         """Sum over the layers."""
-        return sum(self.layers, Macs(0, 0, 0))
+        return sum(self.layers, Macs(0, 0, 0, 0))
 
     @property
     def with_decoder(self) -> Macs:
@@ -78,15 +133,10 @@ def count_events(model: QuantizedModel, tokens: np.ndarray) -> EventCounts:
         model: The model.
         tokens: int, shape (streams, steps); every stream starts a sequence.
     """
-    reference, states = BatchedReference(model), initial_state(model, (tokens.shape[0],))
-    sent = [np.zeros(layer.neurons, np.int64) for layer in model.layers]
-    fed_back = [np.zeros(layer.neurons, np.int64) for layer in model.layers]
-    for column in tokens.T:
-        for total, state in zip(fed_back, states, strict=True):
-            total += state.fired.sum(axis=0)
-        for total, fired in zip(sent, reference.step(column, states).fired, strict=True):
-            total += fired.sum(axis=0)
-    return EventCounts(tokens.size, tuple(sent), tuple(fed_back))
+    counter = EventCounter(model)
+    for step in BatchedReference(model).run(tokens):
+        counter.add(step.fired)
+    return counter.counts()
 
 
 def count_macs(model: QuantizedModel, events: EventCounts) -> MacReport:
@@ -126,4 +176,5 @@ def layer_weight_densities(model: QuantizedModel) -> list[float]:
 def _matrix(weight: np.ndarray, walks: np.ndarray, steps: int) -> Macs:
     """Count one matrix whose last axis is the source; ``walks`` says how often each source sent an event."""
     columns = np.count_nonzero(weight, axis=tuple(range(weight.ndim - 1)))
-    return Macs(weight.size, int(columns.sum()), float(columns @ walks / steps))
+    rows = weight.size // len(columns)
+    return Macs(weight.size, int(columns.sum()), float(columns @ walks / steps), float(rows * walks.sum() / steps))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sw_model.errors import UserError
-from sw_model.event_gru import EventNetwork
+from sw_model.event_gru import EventNetwork, NetworkShape
 from sw_model.strict_toml import StrictModel
 
 Method = Literal["global", "layer", "column-balanced", "n-m", "gate-group"]
@@ -34,8 +34,8 @@ class PruningStructure(StrictModel):
             all, but every lane keeps as many of a column as the others, so that all have the same work on every event. ``n-m``: those of a
             block of M that follow each other in a column. ``gate-group``: all, but the gates' weights of one (row, source) pair stay or go
             together.
-        lanes: For ``column-balanced``: lanes of every layer and of the decoder, or one number for each layer and then the decoder. Row r
-            belongs to lane r mod lanes.
+        lanes: For ``column-balanced``: lanes of every layer and of the decoder, or one number for each layer and then the decoder; none for
+            a tied decoder, which is not pruned. Row r belongs to lane r mod lanes.
         n_of_m: For ``n-m``: N and M.
     """
 
@@ -122,13 +122,14 @@ class PruningConfig(PruningStructure):
 
 
 def prunable(network: EventNetwork) -> dict[str, Tensor]:
-    """Return the parameters that become MACs in hardware, by name."""
+    """Return the parameters that become MACs in hardware, by name; a decoder tied to the embedding is left out."""
     found: dict[str, Tensor] = {}
     for index, layer in enumerate(network.event_layers()):
         found[f"layers.{index}.recurrent_weight"] = layer.recurrent_weight
         if layer.weight is not None:
             found[f"layers.{index}.weight"] = layer.weight
-    found["decoder_weight"] = network.decoder_weight
+    if network.decoder_weight is not network.embedding:
+        found["decoder_weight"] = network.decoder_weight
     return found
 
 
@@ -152,30 +153,38 @@ def magnitude_masks(
     """
     structure = structure or PruningStructure()
     config = network.config
-    require_fit(structure, config.hidden_sizes, config.tokens)
+    require_fit(structure, config, config.tokens)
     weights, held = prunable(network), held or {}
     scores = {name: _scores(weight, held.get(name)) for name, weight in weights.items()}
     masks = _STRATEGIES[structure.method](scores, sparsity, structure)
     return {name: (masks[name] & (score > DROPPED)).view(weights[name].shape).clone() for name, score in scores.items()}
 
 
-def require_fit(structure: PruningStructure, hidden_sizes: tuple[int, ...], classes: int) -> None:
+def require_fit(structure: PruningStructure, shape: NetworkShape, classes: int) -> None:
     """Check a structure against the shape of a network; only lanes can fail to fit.
 
     Args:
         structure: What was asked for.
-        hidden_sizes: Neurons per layer.
+        shape: Of the network.
         classes: Rows of the decoder.
 
     Raises:
         UserError: When there are too many or too few numbers of lanes, or more lanes than rows.
     """
-    if structure.lanes is None:
+    lanes = structure.lanes
+    if lanes is None:
         return
-    blocks = [*((f"layer {index}", rows) for index, rows in enumerate(hidden_sizes)), ("the decoder", classes)]
-    for (name, rows), lanes in zip(blocks, _lanes_of_blocks(structure.lanes, len(blocks)), strict=True):
-        if lanes > rows:
-            raise UserError(f"lanes={lanes} of {name}", f"exceeds its {rows} rows", f"use 1 to {rows}")
+    blocks = [(f"layer {index}", rows) for index, rows in enumerate(shape.hidden_sizes)]
+    wanted = f"{len(blocks)} layers and a decoder"
+    if shape.tied_decoder:
+        wanted = f"{len(blocks)} layers: the decoder is tied to the embedding, so it is not pruned and takes none"
+    else:
+        blocks.append(("the decoder", classes))
+    if isinstance(lanes, tuple) and len(lanes) != len(blocks):
+        raise UserError(f"lanes={_shown(lanes)}", f"has {len(lanes)} numbers for {wanted}", f"give one number or {len(blocks)}")
+    for (name, rows), count in zip(blocks, _by_block(lanes, len(blocks)), strict=True):
+        if count > rows:
+            raise UserError(f"lanes={count} of {name}", f"exceeds its {rows} rows", f"use 1 to {rows}")
 
 
 def apply_masks(network: EventNetwork, masks: dict[str, Tensor]) -> None:
@@ -219,7 +228,7 @@ def _column_balanced(scores: _Scores, sparsity: float, structure: PruningStructu
     """
     assert structure.lanes is not None  # checked when the structure was made
     blocks = list(dict.fromkeys(map(_block, scores)))
-    lanes = dict(zip(blocks, _lanes_of_blocks(structure.lanes, len(blocks)), strict=True))
+    lanes = dict(zip(blocks, _by_block(structure.lanes, len(blocks)), strict=True))
     by_lane = {name: _deal_rows(score, lanes[_block(name)]) for name, score in scores.items()}
     ranked = {name: dealt.sort(dim=-1, descending=True).values for name, dealt in by_lane.items()}
     # Divided by all lanes, short ones too: so a group is never worth more than the one before it in its column.
@@ -292,7 +301,7 @@ def _keep_groups(values: _Scores, sizes: _Scores, sparsity: float) -> _Scores:
     flat_values, flat_sizes = (torch.cat([tensor.flatten() for tensor in groups.values()]) for groups in (values, sizes))
     order = torch.argsort(flat_values, stable=True)
     dropped = order[torch.cumsum(flat_sizes[order], 0) <= round(sparsity * int(flat_sizes.sum()))]
-    keep = torch.ones(len(flat_values), dtype=torch.bool)
+    keep = torch.ones_like(flat_values, dtype=torch.bool)
     keep[dropped] = False
     return _split_like(keep, values)
 
@@ -330,13 +339,9 @@ def _block(name: str) -> str:
     return name.rsplit(".", 1)[0]
 
 
-def _lanes_of_blocks(lanes: int | tuple[int, ...], blocks: int) -> tuple[int, ...]:
-    if isinstance(lanes, int):
-        return (lanes,) * blocks
-    if len(lanes) != blocks:
-        rule = f"has {len(lanes)} numbers for {blocks - 1} layers and a decoder"
-        raise UserError(f"lanes={_shown(lanes)}", rule, f"give one number or {blocks}")
-    return lanes
+def _by_block(lanes: int | tuple[int, ...], blocks: int) -> tuple[int, ...]:
+    """Return one number for each block; `require_fit` has counted those of a tuple."""
+    return (lanes,) * blocks if isinstance(lanes, int) else lanes
 
 
 def _numbers(lanes: int | tuple[int, ...]) -> tuple[int, ...]:

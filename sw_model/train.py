@@ -13,23 +13,25 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.nn import functional
 
 from sw_model import checkpoint
 from sw_model.checkpoint import Checkpoint, DataInfo, Manifest
 from sw_model.datasets import TextDataset
 from sw_model.errors import UserError
 from sw_model.evaluate import Evaluation, deal, evaluate_model, evaluate_network
-from sw_model.event_gru import THRESHOLD_MAX, EventNetwork, LayerState, NetworkConfig, NetworkOutput
+from sw_model.event_gru import EventNetwork, NetworkConfig
 from sw_model.export import export_checkpoint
 from sw_model.output_folder import require_free
 from sw_model.pruning import apply_masks, density, magnitude_masks, require_fit
 from sw_model.quantizers import QuantizedArithmetic, quantize
+from sw_model.stepper import PlainStepper, Stepper
 from sw_model.train_config import DataConfig, Recipe, TrainConfig, load_recipe
 
 __all__ = [
+    "Batches",
     "DataConfig",
     "Evaluation",
     "Recipe",
@@ -38,12 +40,15 @@ __all__ = [
     "evaluate_checkpoint",
     "evaluate_model",
     "evaluate_network",
+    "learning_rate",
     "load_recipe",
     "progress_folder",
     "run_phase",
 ]
 
-BEST, OPTIMIZER, STATE = "best.", "optimizer.", "state."
+BEST, STEPPER = "best.", "stepper."
+#: Steps between two looks at the loss on a GPU: a look waits for the steps under way.
+LOOK_EVERY = {"cpu": 1, "cuda": 50}
 
 
 def run_phase(
@@ -85,9 +90,10 @@ def run_phase(
         phase = _Phase(config, dataset, start_from)
         if resume and unfinished.exists():
             phase.restore(checkpoint.load(unfinished))
-        phase.run(unfinished, show=progress)
-    phase.write(out_folder, force=force)
-    _remove(unfinished)
+        phase.run(unfinished, show=progress and _rank() == 0)
+    if _rank() == 0:
+        phase.write(out_folder, force=force)
+        _remove(unfinished)
     return phase.metrics()
 
 
@@ -130,16 +136,18 @@ class _Phase:
             loaded = checkpoint.load(start_from)
             _require_vocabulary(loaded, dataset)
             self.network, self.masks = loaded.network(), loaded.masks()
+        self.device = torch.device(config.device)
+        self.network.to(self.device)
         if config.quantization is not None:
             self._quantize()
+            self.network.to(self.device)
         if config.pruning is not None:
-            shape = self.network.config
-            require_fit(config.pruning, shape.hidden_sizes, shape.tokens)
-        self.network.dropout = config.dropout
+            require_fit(config.pruning, self.network.config, self.network.config.tokens)
         self.start_sparsity = 1.0 - density(self.network)
-        self.optimizer = _optimizer(self.network, config)
-        self.batches = _Batches(dataset.train, config)
-        self.state: list[LayerState] | None = None
+        self.masks = {name: mask.to(self.device) for name, mask in self.masks.items()}
+        self.stepper = _stepper(self.network, config)
+        self.stepper.set_masks(self.masks)
+        self.batches = Batches(dataset.train, config)
         self.step = 0
         self.best: dict[str, Any] = {}
         self.best_weights: dict[str, Tensor] = {}
@@ -164,53 +172,46 @@ class _Phase:
             while self.step < config.steps and not (config.patience and self.stale >= config.patience):
                 loss = self.train_step()
                 self.step += 1
-                if self.step % config.validate_every == 0 or self.step == config.steps:
-                    self.validate()
-                figures = f"loss {loss / math.log(2.0):.3f} bits"
-                if self.history:
-                    figures += f"  valid {self.history[-1]['bits']:.3f}  events {self.history[-1]['event_density']:.3f}"
-                bar.update(task, completed=self.step, figures=figures)
+                due = self.step % config.validate_every == 0 or self.step == config.steps
+                if due or self.step % LOOK_EVERY[config.device] == 0:
+                    figures = f"loss {self.look_at(loss) / math.log(2.0):.3f} bits"
+                    if due:
+                        self.validate()
+                    if self.history:
+                        figures += f"  valid {self.history[-1]['bits']:.3f}  events {self.history[-1]['event_density']:.3f}"
+                    bar.update(task, completed=self.step, figures=figures)
                 self.seconds = time.monotonic() - started
-                if config.checkpoint_every and self.step % config.checkpoint_every == 0 and self.step < config.steps:
+                saves = config.checkpoint_every and self.step % config.checkpoint_every == 0 and self.step < config.steps
+                if saves:
                     self.save_progress(unfinished)
 
-    def train_step(self) -> float:
-        """Do one optimiser step; return the cross entropy in nats."""
-        config, network = self.config, self.network
+    def train_step(self) -> Tensor:
+        """Do one optimiser step; return the cross entropy in nats, which a GPU may still be computing."""
+        config = self.config
         if config.pruning is not None and config.pruning.due(self.step):
+            self.stepper.publish()
             sparsity = config.pruning.sparsity_at(self.step, self.start_sparsity)
-            self.masks = magnitude_masks(network, sparsity, config.pruning, self.masks)
-            apply_masks(network, self.masks)
+            self.masks = magnitude_masks(self.network, sparsity, config.pruning, self.masks)
+            apply_masks(self.network, self.masks)
+            self.stepper.set_masks(self.masks)
         chunk, first = self.batches.at(self.step)
-        torch.manual_seed(config.seed * 1_000_003 + self.step)
-        network.train()
-        output = network(chunk[:-1], None if first else self.state)
-        self.state = output.state
-        cross_entropy = functional.cross_entropy(output.logits.flatten(0, 1), chunk[1:].flatten())
-        if not math.isfinite(cross_entropy.item()):
-            raise UserError(f"training loss at step {self.step}", "is not a number any more", f"lower learning_rate={config.learning_rate}")
-        self.optimizer.zero_grad(set_to_none=True)
-        (cross_entropy + self._activity_loss(output)).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.step)
-        self.optimizer.step()
-        apply_masks(network, self.masks)
-        with torch.no_grad():
-            for layer in network.event_layers():
-                layer.threshold.clamp_(0.0, THRESHOLD_MAX)
-        return cross_entropy.item()
+        return self.stepper.step(chunk, first, learning_rate(config, self.step), config.seed * 1_000_003 + self.step)
 
-    def _activity_loss(self, output: NetworkOutput) -> Tensor | float:
-        activity = self.config.activity
-        if activity is None:
-            return 0.0
-        neurons = sum(self.network.config.hidden_sizes)
-        events = torch.stack([fired.mean() * fired.shape[-1] for fired in output.fired]).sum() / neurons
-        return activity.weight * (events - activity.target).clamp(min=0.0)
+    def look_at(self, loss: Tensor) -> float:
+        """Return the loss of the last step.
+
+        Raises:
+            UserError: When it is not a number.
+        """
+        value = loss.item()
+        if not math.isfinite(value):
+            what = f"training loss at step {self.step - 1}"
+            raise UserError(what, "is not a number any more", f"lower learning_rate={self.config.learning_rate}")
+        return value
 
     def validate(self) -> None:
         """Measure the validation split and keep the weights when they are the best so far."""
+        self.stepper.publish()
         result = evaluate_network(self.network, self.dataset.valid, self.config.validation_streams)
         entry = {"step": self.step, "bits": result.bits_per_symbol, "event_density": result.total_event_density}
         entry["weight_density"] = density(self.network)
@@ -248,7 +249,7 @@ class _Phase:
         checkpoint.save(out_folder, manifest, checkpoint.network_tensors(self.network, self.best_masks), force=force)
 
     def save_progress(self, folder: Path) -> None:
-        """Write everything that the rest of the phase depends on."""
+        """Write everything that the rest of the phase depends on; the first process writes for all."""
         training = {
             "config": self.config.model_dump(mode="json"),
             "best": self.best,
@@ -257,15 +258,13 @@ class _Phase:
             "seconds": self.seconds,
             "start_sparsity": self.start_sparsity,
         }
+        self.stepper.publish()
         tensors = checkpoint.network_tensors(self.network, self.masks)
         tensors |= {f"{BEST}{name}": weight for name, weight in self.best_weights.items()}
         tensors |= {f"{BEST}{checkpoint.MASK}{name}": mask for name, mask in self.best_masks.items()}
-        for name, parameter in self.network.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"{OPTIMIZER}{name}/{key}"] = value
-        for index, layer in enumerate(self.state or []):
-            tensors |= {f"{STATE}{index}.c": layer.c, f"{STATE}{index}.y": layer.y}
-        checkpoint.save(folder, self._manifest({}, training), {name: t.clone() for name, t in tensors.items()}, force=True)
+        tensors |= {f"{STEPPER}{name}": tensor for name, tensor in self.stepper.tensors().items()}
+        if _rank() == 0:
+            checkpoint.save(folder, self._manifest({}, training), {name: t.clone() for name, t in tensors.items()}, force=True)
 
     def restore(self, loaded: Checkpoint) -> None:
         """Take up what `save_progress` wrote.
@@ -282,19 +281,18 @@ class _Phase:
             arithmetic.set_exponents(loaded.manifest.exponents or {})
         self.step, self.best, self.history = loaded.manifest.step, training["best"], training["history"]
         self.stale, self.seconds, self.start_sparsity = training["stale"], training["seconds"], training["start_sparsity"]
-        self.masks = loaded.masks()
-        best = loaded.group(BEST)
+        self.masks = {name: mask.to(self.device) for name, mask in loaded.masks().items()}
+        best = {name: tensor.to(self.device) for name, tensor in loaded.group(BEST).items()}
         self.best_masks = {name.removeprefix(checkpoint.MASK): t for name, t in best.items() if name.startswith(checkpoint.MASK)}
         self.best_weights = {name: t for name, t in best.items() if not name.startswith(checkpoint.MASK)}
-        weights, moments = loaded.group(checkpoint.PARAMETER), loaded.group(OPTIMIZER)
+        weights = loaded.group(checkpoint.PARAMETER)
         with torch.no_grad():
             for name, parameter in self.network.named_parameters():
                 parameter.copy_(weights[name])
-                entries = {key.split("/")[1]: value for key, value in moments.items() if key.split("/")[0] == name}
-                if entries:
-                    self.optimizer.state[parameter] = entries
-        layers = range(len(self.network.config.hidden_sizes))
-        self.state = [LayerState(loaded.tensors[f"{STATE}{index}.c"], loaded.tensors[f"{STATE}{index}.y"]) for index in layers]
+        # The scales are part of what a fused stepper captures.
+        self.stepper = _stepper(self.network, self.config)
+        self.stepper.set_masks(self.masks)
+        self.stepper.restore(loaded.group(STEPPER))
 
     def _manifest(self, metrics: dict[str, Any], training: dict[str, Any]) -> Manifest:
         arithmetic = self.network.arithmetic
@@ -310,10 +308,18 @@ class _Phase:
         )
 
 
-class _Batches:
-    """The training text dealt over streams, cut into chunks, from another place in every epoch."""
+class Batches:
+    """The training text dealt over streams, cut into chunks, from another place in every epoch.
+
+    With several processes each gets its own streams.
+    """
 
     def __init__(self, tokens: np.ndarray, config: TrainConfig) -> None:
+        """Take the text.
+
+        Raises:
+            UserError: When it is too short.
+        """
         self._tokens = tokens
         self._seed, self._chunk = config.seed, config.chunk
         self._steps = len(tokens) // config.streams
@@ -325,7 +331,8 @@ class _Batches:
                 f"is too short for streams={config.streams} of chunk={config.chunk}",
                 "lower streams or chunk, or give a longer text",
             )
-        self._epoch, self._dealt = -1, np.zeros((0, 0), np.int64)
+        self._device = torch.device(config.device)
+        self._epoch, self._dealt = -1, torch.zeros(0, 0)
 
     def at(self, step: int) -> tuple[Tensor, bool]:
         """Return the tokens of a step, int64, shape (chunk + 1, streams), and whether they begin a sequence."""
@@ -333,9 +340,10 @@ class _Batches:
         if epoch != self._epoch:
             offset = int(np.random.default_rng((self._seed, epoch)).integers(len(self._tokens)))
             rolled = np.roll(self._tokens, -offset)[: self._streams * self._steps]
-            self._epoch, self._dealt = epoch, np.ascontiguousarray(rolled.reshape(self._streams, self._steps).T)
+            own = np.split(rolled.reshape(self._streams, self._steps), _ranks())[_rank()]
+            self._epoch, self._dealt = epoch, torch.as_tensor(np.ascontiguousarray(own.T)).to(self._device)
         start = index * self._chunk
-        return torch.as_tensor(self._dealt[start : start + self._chunk + 1]), index == 0
+        return self._dealt[start : start + self._chunk + 1], index == 0
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -346,14 +354,21 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return rate * (config.final_learning_rate + (1.0 - config.final_learning_rate) * 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
-def _optimizer(network: EventNetwork, config: TrainConfig) -> torch.optim.AdamW:
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    thresholds = {id(layer.threshold) for layer in network.event_layers()}
-    # Decay pulls towards zero: right for matrices, wrong for biases and thresholds.
-    decayed = [p for p in trained if p.ndim > 1 and id(p) not in thresholds]
-    rest = [p for p in trained if not any(p is d for d in decayed)]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+def _stepper(network: EventNetwork, config: TrainConfig) -> Stepper:
+    if config.device == "cpu":
+        return PlainStepper(network, config)
+    # Triton is there on a GPU machine only.
+    from sw_model.fused_stepper import FusedStepper
+
+    return FusedStepper(network, config, torch.device(config.device))
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def _ranks() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def _require_vocabulary(loaded: Checkpoint, dataset: TextDataset) -> None:

@@ -1,12 +1,14 @@
 """What a user may set for training, checked when it is read; a recipe is a TOML file with one table per phase."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from sw_model.datasets import EMBEDDED, Unit
+from sw_model.dropout import Dropout
 from sw_model.errors import UserError
-from sw_model.event_gru import Dropout, NetworkShape
+from sw_model.event_gru import NetworkShape
 from sw_model.pruning import PruningConfig
 from sw_model.quantizers import QuantizationConfig
 from sw_model.strict_toml import StrictModel, load_toml
@@ -58,6 +60,8 @@ class TrainConfig(StrictModel):
         validation_streams: Streams of a validation.
         patience: Validations without a better one before the phase stops; 0 never stops.
         checkpoint_every: Steps between two checkpoints for resuming; 0 writes none.
+        device: ``cuda`` trains with the fused kernels of `sw_model.fused_stepper`; with several processes, ``streams`` is what all have
+            together.
         threads: Threads of one matrix product. The result depends on it in the last bit; more than one pays only on idle cores.
         seed: Fixes initial weights, data order and dropout.
     """
@@ -82,6 +86,7 @@ class TrainConfig(StrictModel):
     validation_streams: int = Field(default=64, ge=1)
     patience: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=200, ge=0)
+    device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     seed: int = Field(default=1, ge=0, lt=1 << 31)
 

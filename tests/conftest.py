@@ -1,6 +1,11 @@
+import os
 from collections.abc import Callable
 
 import pytest
+
+# Triton reads this when it is imported, and whichever test file a worker takes first may import it (Brevitas does). With 1 the kernels run
+# in Triton's interpreter, without a GPU; TRITON_INTERPRET=0 compiles them, for the tests that want one.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 REFRESH = "--refresh-golden"
 

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from egru.output import print_json, working
+from egru.output import print_json, progress_bar
 
 
 def evaluate(
@@ -15,13 +15,22 @@ def evaluate(
     data: Annotated[str | None, typer.Option(help="The text that the network was trained on; pydoc-topics if not given.")] = None,
     split: Annotated[Literal["train", "valid", "test"], typer.Option(help="The part of the text that is predicted.")] = "test",
     streams: Annotated[int, typer.Option(min=1, help="Parts of the split that are read side by side.")] = 16,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Cores for a quantised network: streams are dealt over threads, with the same result for any number.")
+    ] = 1,
+    digest: Annotated[bool, typer.Option("--digest", help="Show an SHA-256 over every event and logit; it depends on --streams.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Measure quality beside an n-gram baseline, event density, and MACs per step."""
-    from egru.evaluation import evaluate_artifact
+    from egru.evaluation import EvaluationSettings, evaluate_artifact
 
-    with working(f"evaluating {artifact}"):
-        report = evaluate_artifact(artifact, data, split, streams)
+    with progress_bar() as bar:
+        task = bar.add_task(f"evaluating {artifact}", total=None)
+        report = evaluate_artifact(
+            artifact,
+            EvaluationSettings(data, split, streams, jobs, digest),
+            lambda symbols, total: bar.update(task, advance=symbols, total=total),
+        )
     if json:
         print_json(report)
         return
@@ -36,17 +45,22 @@ def evaluate(
 def _quality_table(artifact: Path, report: dict[str, Any]) -> Table:
     table = Table("what", "measured", title=f"{artifact} ({report['kind']}) on the {report['split']} split of {report['text']}")
     baseline = report["baseline"]
+    table.add_row("symbols predicted", f"{report['symbols']:,}")
     for name in ("bits_per_symbol", "perplexity"):
         table.add_row(name.replace("_", " "), f"{report[name]:.3f}")
     table.add_row(f"{baseline['order']}-gram baseline, bits per symbol", f"{baseline['bits_per_symbol']:.3f}")
     table.add_row("event density", f"{report['event_density']:.3f}")
     table.add_row("event density per layer", ", ".join(f"{density:.3f}" for density in report["event_density_per_layer"]))
     table.add_row("weight density", f"{report['weight_density']:.3f}")
+    if report["digest"] is not None:
+        table.add_row("SHA-256 of all events and logits", report["digest"])
     return table
 
 
-def _macs_table(macs: dict[str, dict[str, float]]) -> Table:
-    table = Table("MACs per step", "dense", "weight-sparse", "weight- and event-sparse")
+def _macs_table(macs: dict[str, dict[str, float | None]]) -> Table:
+    table = Table("MACs per step", "dense", "weight-sparse", "weight- and event-sparse", "as a share of dense x densities")
     for group, counts in macs.items():
-        table.add_row(group.replace("_", " "), *(f"{count:,.0f}" for count in counts.values()))
+        figures = [f"{counts[name]:,.0f}" for name in ("dense", "weight_sparse", "event_sparse")]
+        ratio = counts["law_ratio"]
+        table.add_row(group.replace("_", " "), *figures, "-" if ratio is None else f"{ratio:.3f}")
     return table

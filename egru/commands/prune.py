@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from egru.commands.hardware_options import parse_numbers
-from egru.output import print_json
+from egru.commands.train import Device
 from sw_model.errors import UserError
 
 MethodName = Literal["global", "layer", "column-balanced", "n-m", "gate-group"]
@@ -23,6 +23,7 @@ def prune(
     data: Annotated[str | None, typer.Option(help="The text that the network was trained on; pydoc-topics if not given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; the first half of them prunes, all fine-tune.")] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes data order and dropout.")] = None,
+    device: Device = None,
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/prune"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from where the same command was stopped.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
@@ -30,23 +31,20 @@ def prune(
 ) -> None:
     """Prune the smallest weights and fine-tune the rest."""
     from egru.flow_config import load_flow_config
-    from egru.training import run_training, show_metrics
+    from egru.training import report_training, run_training
 
     block = None if n_of_m is None else _parse_n_of_m(n_of_m)
     if sparsity is None and block is not None and 0 < block[0] < block[1]:
         # Else the recipe's sparsity would stand against what was asked for.
         sparsity = 1.0 - block[0] / block[1]
     overrides: dict[str, Any] = {"prune.pruning.sparsity": sparsity, "prune.steps": steps, "prune.seed": seed, "data.source": data}
-    overrides |= {"prune.pruning.method": method, "prune.pruning.n_of_m": block}
+    overrides |= {"prune.device": device, "prune.pruning.method": method, "prune.pruning.n_of_m": block}
     overrides["prune.pruning.lanes"] = None if lanes is None else parse_numbers("--lanes", lanes)
     overrides["prune.pruning.schedule"] = "one-shot" if one_shot else None
     overrides["prune.pruning.end_step"] = None if steps is None else steps // 2
     settings = load_flow_config(config, overrides)
     metrics = run_training(settings.prune, settings.data, out, checkpoint, resume=resume, force=force)
-    if json:
-        print_json({"checkpoint": str(out), **metrics})
-    else:
-        show_metrics("pruned", out, metrics)
+    report_training("pruned", out, metrics, as_json=json)
 
 
 def _parse_n_of_m(text: str) -> list[int]:

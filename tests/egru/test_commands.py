@@ -128,12 +128,25 @@ def test_evaluate_gives_a_quantised_checkpoint_and_its_model_the_same_figures(ti
         assert group["dense"] >= group["weight_sparse"] >= group["event_sparse"]
 
 
+def test_evaluate_gives_the_same_result_for_any_number_of_jobs_and_digests_it(tiny: Tiny) -> None:
+    command = ("evaluate", tiny.model, "--data", tiny.text)
+    plain, alone, shared = (egru(*command, *options, "--json").json() for options in ((), ("--digest",), ("--digest", "--jobs", 2)))
+    assert alone == shared
+    assert plain.pop("digest") is None
+    assert len(alone.pop("digest")) == 64
+    assert plain == alone
+    assert set(plain["macs_per_step"]["decoder"]) == {"dense", "weight_sparse", "event_sparse", "dense_columns", "law_ratio"}
+
+
 def test_evaluate_measures_a_float_checkpoint_on_any_split(tiny: Tiny) -> None:
     report = egru("evaluate", tiny.dense, "--data", tiny.text, "--split", "valid", "--json").json()
     assert report["kind"] == "float checkpoint"
     assert report["macs_per_step"] is None
     assert report["perplexity"] == pytest.approx(2.0 ** report["bits_per_symbol"])
     assert report["baseline"]["order"] == 6
+    refused = egru("evaluate", tiny.dense, "--data", tiny.text, "--digest")
+    assert refused.code != 0
+    assert "needs integers" in refused.err
 
 
 def test_generate_takes_lanes_for_all_blocks_or_for_each(tiny: Tiny, tmp_path: Path) -> None:

@@ -17,6 +17,26 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session")
+def cpu() -> torch.device:
+    """Where Triton's interpreter runs the kernels."""
+    from triton import knobs
+
+    if not knobs.runtime.interpret:
+        pytest.skip("TRITON_INTERPRET=0 compiles the kernels, which takes a GPU")
+    return torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def gpu() -> torch.device:
+    """Where the compiled kernels run."""
+    from triton import knobs
+
+    if knobs.runtime.interpret or not torch.cuda.is_available():
+        pytest.skip("needs a GPU, and TRITON_INTERPRET=0 before pytest")
+    return torch.device("cuda")
+
+
 @pytest.fixture
 def text() -> TextDataset:
     """A text with something to learn: a repeated sentence with noise."""

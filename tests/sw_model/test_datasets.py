@@ -33,7 +33,7 @@ def test_words_with_ends_of_line(tmp_path: Path) -> None:
     file.write_bytes(b"one two\r\n\r\nthree\n" * 100)
     text = load_text(file, "words")
     assert set(text.vocabulary) == {"one", "two", "three", "<eos>"}
-    assert [text.vocabulary[t] for t in text.train[:5]] == ["one", "two", "<eos>", "three", "<eos>"]
+    assert [text.vocabulary[t] for t in text.train[:6]] == ["one", "two", "<eos>", "<eos>", "three", "<eos>"]
 
 
 def test_unseen_symbols_become_unknown(tmp_path: Path) -> None:
@@ -66,10 +66,20 @@ def test_treebank_layout(tmp_path: Path) -> None:
     assert [text.vocabulary[t] for t in text.test] == ["c", "d", "<eos>"]
 
 
+def test_wikitext_layout_counts_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "train.txt.xz").write_bytes(lzma.compress(b" \n = a = \n \n b c\x0cd \n\n" * 20))
+    (tmp_path / "valid.txt").write_text(" \n a", encoding="utf-8")
+    (tmp_path / "test.txt").write_text("\nb\n\n", encoding="utf-8")
+    text = load_text(tmp_path, "words")
+    splits = [[text.vocabulary[t] for t in text.split(name)] for name in ("train", "valid", "test")]
+    assert splits[0][:11] == ["<eos>", "=", "a", "=", "<eos>", "<eos>", "b", "c", "d", "<eos>", "<eos>"]
+    assert splits[1:] == [["<eos>", "a", "<eos>"], ["<eos>", "b", "<eos>", "<eos>"]]
+
+
 def test_treebank_with_a_missing_split(tmp_path: Path) -> None:
     _treebank(tmp_path)
     (tmp_path / "ptb.test.txt").unlink()
-    with pytest.raises(UserError, match=r"holds no ptb\.test\.txt"):
+    with pytest.raises(UserError, match=r"holds no ptb\.test\.txt and no test\.txt, with or without \.xz"):
         load_text(tmp_path, "words")
 
 
@@ -118,7 +128,10 @@ def test_text_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         load_text(bomb)
 
 
-@pytest.mark.skipif("EGRU_DATA" not in os.environ, reason="EGRU_DATA does not name a folder with ptb/ in it")
-def test_the_real_treebank() -> None:
-    text = load_text(Path(os.environ["EGRU_DATA"]) / "ptb", "words")
-    assert (len(text.vocabulary), len(text.train), len(text.valid), len(text.test)) == (10000, 929589, 73760, 82430)
+@pytest.mark.skipif("EGRU_DATA" not in os.environ, reason="EGRU_DATA does not name a folder with ptb/ and wikitext2/ in it")
+@pytest.mark.parametrize(
+    ("folder", "sizes"), [("ptb", (10000, 929589, 73760, 82430)), ("wikitext2", (33278, 2088628, 217646, 245569))], ids=["ptb", "wikitext2"]
+)
+def test_published_texts_have_their_published_sizes(folder: str, sizes: tuple[int, ...]) -> None:
+    text = load_text(Path(os.environ["EGRU_DATA"]) / folder, "words")
+    assert (len(text.vocabulary), len(text.train), len(text.valid), len(text.test)) == sizes

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sw_model.event_gru import Dropout, EventNetwork, NetworkConfig
+from sw_model.dropout import Dropout, DropoutMasks
+from sw_model.event_gru import EventNetwork, NetworkConfig
 from sw_model.scan_gradient import Surrogate, strict_step
 
 
@@ -87,13 +88,34 @@ def test_thresholds_begin_as_a_beta_variate(mean: float) -> None:
     assert abs(float(theta.mean()) - mean) < 5 * deviation / 64
 
 
-def test_dropout_acts_in_training_only() -> None:
+@pytest.mark.parametrize("name", ["word", "embedding", "between", "decoder", "recurrent"])
+def test_every_dropout_acts_when_masks_are_given(name: str) -> None:
     network = _network()
-    network.dropout = Dropout(embedding=0.5, between=0.5, decoder=0.5, recurrent=0.5)
-    tokens = torch.randint(0, 9, (6, 2))
+    masks = DropoutMasks.allocate(Dropout(**{name: 0.5}), network.mask_shapes(20), torch.device("cpu"))
+    tokens = torch.randint(0, 9, (20, 2))
     with torch.no_grad():
         assert torch.equal(network(tokens).logits, network(tokens).logits)
-        network.train()
         torch.manual_seed(1)
-        first = network(tokens).logits
+        first = network(tokens, masks=masks.draw()).logits
         assert not torch.equal(first, network(tokens).logits)
+        assert not torch.equal(first, network(tokens, masks=masks.draw()).logits)
+        torch.manual_seed(1)
+        assert torch.equal(first, network(tokens, masks=masks.draw()).logits)
+
+
+def test_masks_over_time_are_shared_by_all_streams() -> None:
+    network = _network()
+    masks = DropoutMasks.allocate(Dropout(embedding=0.5, between=0.5, decoder=0.5), network.mask_shapes(6), torch.device("cpu")).draw()
+    tokens = torch.randint(0, 9, (6, 1)).expand(6, 3)
+    with torch.no_grad():
+        logits = network(tokens, masks=masks).logits
+    assert torch.equal(logits[:, 0], logits[:, 1])
+
+
+def test_a_tied_decoder_is_the_embedding() -> None:
+    network = EventNetwork(NetworkConfig(tokens=9, hidden_sizes=(7, 5), embedding_size=5, tied_decoder=True))
+    assert network.decoder_weight is network.embedding
+    assert "decoder_weight" not in dict(network.named_parameters())
+    assert network.double().decoder_weight is network.embedding
+    with pytest.raises(ValueError, match="tied_decoder needs embedding_size=4"):
+        NetworkConfig(tokens=9, hidden_sizes=(7, 5), embedding_size=4, tied_decoder=True)

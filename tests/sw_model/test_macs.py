@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sw_model.macs import count_events, count_macs, weight_density
+from sw_model.macs import EventCounts, count_events, count_macs, weight_density
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
 
@@ -38,6 +40,40 @@ def test_dense_and_weight_sparse_counts() -> None:
     assert report.without_decoder.weight_sparse == nonzero
     assert report.with_decoder.weight_sparse == nonzero + int(np.count_nonzero(model.decoder.weight))
     assert weight_density(model) == pytest.approx(report.with_decoder.weight_sparse / report.with_decoder.dense)
+
+
+def test_counts_of_streams_add_up() -> None:
+    model = random_model(RandomModelSpec(hidden=(6, 4), seed=8))
+    tokens = np.random.default_rng(8).integers(0, 16, (5, 20))
+    whole, joined = count_events(model, tokens), count_events(model, tokens[:2]) + count_events(model, tokens[2:])
+    assert joined.steps == whole.steps == 100
+    for found, wanted in zip(joined.sent + joined.fed_back, whole.sent + whole.fed_back, strict=True):
+        assert np.array_equal(found, wanted)
+
+
+def test_law_ratio_is_one_where_columns_are_alike_and_shows_where_they_are_not() -> None:
+    model = random_model(RandomModelSpec(hidden=(2, 3), classes=4, density=1.0, seed=8))
+    first, second = model.layers
+    # Of the neurons of layer 0 the first fires in half of the steps and has a full column in R and an empty one in W.
+    recurrent = np.zeros((3, 2, 2), np.int8)
+    recurrent[..., 0] = 1
+    inputs = np.ones((3, 3, 2), np.int8)
+    inputs[..., 0] = 0
+    model = replace(model, layers=(replace(first, recurrent_weight=recurrent), replace(second, input_weight=inputs)))
+    silent = np.zeros(3, np.int64)
+    report = count_macs(model, EventCounts(10, (np.array([5, 0]), silent), (np.zeros(2, np.int64), silent)))
+    # Layer 0: 3 of 12 MACs; weight density 1/2, event density 1/4.
+    assert (report.layers[0].event_sparse, report.layers[0].dense_columns) == (3, 3)
+    assert report.layers[0].law_ratio == 3 / (12 * (1 / 2) * (1 / 4))
+    # Layer 1 reads events in 9 * 5 / 10 of its 45 weights, and none of the non-zero ones.
+    assert (report.layers[1].event_sparse, report.layers[1].dense_columns) == (0, 4.5)
+    assert report.layers[1].law_ratio == 0
+    assert report.decoder.law_ratio is None
+    total = report.without_decoder
+    assert total.law_ratio == 3 / (57 * ((6 + 9 + 27) / 57) * (7.5 / 57))
+    dense = random_model(RandomModelSpec(hidden=(6, 4), density=1.0, seed=9))
+    report = count_macs(dense, count_events(dense, np.arange(16)[None]))
+    assert [macs.law_ratio for macs in (*report.layers, report.decoder)] == [1.0, 1.0, 1.0]
 
 
 def test_density_of_a_network_that_always_fires() -> None:

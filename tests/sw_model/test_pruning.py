@@ -36,9 +36,9 @@ STRUCTURES = {
 SCHEDULE = (0.0, 0.1, 0.35, 0.5, 0.6, 0.7, 5 / 7)
 
 
-def make_network(seed: int = 0) -> EventNetwork:
+def make_network(seed: int = 0, *, tied: bool = False) -> EventNetwork:
     torch.manual_seed(seed)
-    return EventNetwork(NetworkConfig(tokens=7, embedding_size=4, hidden_sizes=(8, 6)))
+    return EventNetwork(NetworkConfig(tokens=7, embedding_size=6 if tied else 4, hidden_sizes=(8, 6), tied_decoder=tied))
 
 
 @pytest.fixture
@@ -105,6 +105,21 @@ def test_every_method_is_tested() -> None:
 
 def test_only_matrices_that_become_macs_are_pruned(network: EventNetwork) -> None:
     assert prunable(network).keys() == {"layers.0.recurrent_weight", "layers.1.recurrent_weight", "layers.1.weight", "decoder_weight"}
+
+
+@pytest.mark.parametrize("method", STRUCTURES)
+def test_a_tied_decoder_is_not_pruned(method: str) -> None:
+    """It is the embedding too."""
+    network = make_network(tied=True)
+    structure = STRUCTURES[method]
+    if isinstance(structure.lanes, tuple):
+        structure = structure.model_copy(update={"lanes": structure.lanes[:2]})
+    before = network.embedding.detach().clone()
+    masks = gradually(network, structure)
+    assert masks.keys() == {"layers.0.recurrent_weight", "layers.1.recurrent_weight", "layers.1.weight"}
+    assert torch.equal(network.embedding, before)
+    assert density(network) == pytest.approx(1 - SCHEDULE[-1], abs=0.04)
+    assert all(holds(method, name, mask) for name, mask in masks.items())
 
 
 def test_smallest_weights_of_all_matrices_go(network: EventNetwork) -> None:
@@ -395,8 +410,23 @@ def test_sparsity_follows_from_n_of_m_or_equals_it_as_rounded(given_sparsity: fl
     ],
 )
 def test_lanes_that_do_not_fit_the_network_are_refused_by_name(lanes: int | tuple[int, ...], message: str) -> None:
+    require_refusal(make_network(), lanes, message)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "message"),
+    [
+        ((3, 2, 2), r"lanes=\[3, 2, 2\] has 3 numbers for 2 layers: the decoder is tied to the embedding, .*; give one number or 2"),
+        ((9, 2), "lanes=9 of layer 0 exceeds its 8 rows; use 1 to 8"),
+    ],
+)
+def test_a_tied_decoder_takes_no_lanes(lanes: tuple[int, ...], message: str) -> None:
+    require_refusal(make_network(tied=True), lanes, message)
+
+
+def require_refusal(network: EventNetwork, lanes: int | tuple[int, ...], message: str) -> None:
     structure = PruningStructure(method="column-balanced", lanes=lanes)
     with pytest.raises(UserError, match=message):
-        require_fit(structure, (8, 6), 7)
+        require_fit(structure, network.config, network.config.tokens)
     with pytest.raises(UserError, match=message):
-        magnitude_masks(make_network(), 0.5, structure)
+        magnitude_masks(network, 0.5, structure)

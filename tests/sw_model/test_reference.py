@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,21 @@ def test_batched_and_event_driven_reference_agree(spec: RandomModelSpec) -> None
             for layer in range(len(model.layers)):
                 assert (alone.events[layer] == step.events[layer][s]).all()
                 assert (alone.fired[layer] == step.fired[layer][s]).all()
+
+
+def test_sums_beyond_what_float32_holds_are_exact() -> None:
+    model = random_model(RandomModelSpec(hidden=(150,), formats=Formats(event_bits=12), event_density=1.0, density=1.0, seed=6))
+    weight = np.abs(model.decoder.weight)
+    weight[1::2] *= -1
+    model = replace(model, decoder=replace(model.decoder, weight=weight))
+    tokens = np.random.default_rng(6).integers(0, 16, (2, 12))
+    streams = [EventDrivenStream(model) for _ in tokens]
+    for t, step in enumerate(BatchedReference(model).run(tokens)):
+        alone = np.stack([stream.step(int(tokens[s, t])).logits for s, stream in enumerate(streams)])
+        assert np.array_equal(alone, step.logits)
+    assert alone.max() > 1 << 24
+    assert alone.min() < -(1 << 24)
+    assert (alone % 2).any()
 
 
 def test_every_neuron_fires_and_a_silent_layer_is_silent() -> None:

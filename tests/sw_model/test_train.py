@@ -1,9 +1,12 @@
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from sw_model import checkpoint, train
 from sw_model.datasets import TextDataset
@@ -11,7 +14,7 @@ from sw_model.errors import UserError
 from sw_model.export import export_checkpoint
 from sw_model.macs import weight_density
 from sw_model.ngram import bits_per_symbol
-from sw_model.train import TrainConfig, evaluate_checkpoint, learning_rate, progress_folder, run_phase
+from sw_model.train import Batches, TrainConfig, evaluate_checkpoint, learning_rate, progress_folder, run_phase
 
 BASE: dict[str, Any] = {
     "steps": 12,
@@ -34,7 +37,7 @@ def _stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Let training be interrupted as by a user at ``step``."""
     original = train._Phase.train_step
 
-    def interrupted(self: train._Phase) -> float:
+    def interrupted(self: train._Phase) -> Tensor:
         if self.step == step:
             raise KeyboardInterrupt
         return original(self)
@@ -142,6 +145,35 @@ def test_an_event_density_within_the_limit_is_preferred(text: TextDataset, tmp_p
     assert phase._rank({"event_density": 0.3, "bits": 1.5}) < phase._rank(sparse)
 
 
+def test_batches_run_through_the_text_and_begin_every_epoch_elsewhere() -> None:
+    batches = Batches(np.arange(100), _config(streams=4, chunk=8))  # three chunks of 24 of a stream's 25 symbols
+    starts = []
+    for epoch in range(3):
+        chunks = [batches.at(3 * epoch + index) for index in range(3)]
+        assert [first for _, first in chunks] == [True, False, False]
+        dealt = torch.cat([chunks[0][0], *(chunk[1:] for chunk, _ in chunks[1:])])
+        assert all(torch.equal(chunk[0], before[-1]) for (before, _), (chunk, _) in pairwise(chunks))
+        starts.append(int(dealt[0, 0]))
+        # Every stream goes on where the one before it ends.
+        wanted = (starts[-1] + torch.arange(100).view(4, 25).T) % 100
+        assert torch.equal(dealt, wanted)
+    assert len(set(starts)) == 3
+
+
+def test_every_process_gets_its_own_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, tokens, steps = _config(streams=6, chunk=8), np.arange(200), (0, 1, 7)
+    whole = Batches(tokens, config)
+    wanted = [whole.at(step) for step in steps]
+    monkeypatch.setattr(train, "_ranks", lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr(train, "_rank", lambda rank=rank: rank)
+        own = Batches(tokens, config)
+        for step, (chunk, first) in zip(steps, wanted, strict=True):
+            found, begins = own.at(step)
+            assert torch.equal(found, chunk[:, 2 * rank : 2 * rank + 2])
+            assert begins == first
+
+
 def test_learning_rate_warms_up_and_follows_a_cosine() -> None:
     config = _config(steps=101, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.1, cosine_from=20)
     assert learning_rate(config, 0) == pytest.approx(0.1)
@@ -187,4 +219,4 @@ def test_a_loss_that_is_no_number_ends_training(text: TextDataset, tmp_path: Pat
     with torch.no_grad():
         phase.network.decoder_bias[0] = float("nan")
     with pytest.raises(UserError, match="training loss at step 0 is not a number"):
-        phase.train_step()
+        phase.run(tmp_path / "unfinished", show=False)

@@ -1,0 +1,155 @@
+"""Trains the language models that `benchmarks.paper` collects: a dense trunk, and from it one branch per sparsity and width of the weights.
+
+Every phase is resumed when the command is given again, so a machine that is lent for some minutes at a time is enough.
+"""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from benchmarks.paper_results import EVALUATION_STREAMS, CurvePoint, Dataset, RunRecord
+from benchmarks.results_file import errors_to_exit_codes, write_results
+from sw_model import checkpoint
+from sw_model.datasets import TextDataset, load_text
+from sw_model.evaluate import evaluate_network
+from sw_model.export import export_checkpoint
+from sw_model.output_folder import staged_folder
+from sw_model.pruning import density
+from sw_model.train import run_phase
+from sw_model.train_config import Recipe, TrainConfig, load_recipe
+
+RUN_FILE, MODEL_FOLDER = "run.json", "model"
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of the text: Penn Treebank, or WikiText-2.")],
+    out: Annotated[Path, typer.Option(help="Checkpoints go here.")],
+    dataset: Annotated[Dataset, typer.Option(help="Which of the two it is.")] = "ptb",
+    recipe: Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")] = "ptb",
+    sparsity: Annotated[list[float] | None, typer.Option(help="A branch; 0 prunes nothing. May be repeated.")] = None,
+    weight_bits: Annotated[list[int] | None, typer.Option(help="Quantise every branch so; may be repeated.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="In place of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
+    records: Annotated[Path | None, typer.Option(help="Records and models go here; the folder of the checkpoints if not given.")] = None,
+) -> None:
+    """Train trunk and branches, and leave a folder with run.json and, where quantised, the exported model for each."""
+    with errors_to_exit_codes():
+        settings = _overridden(load_recipe(recipe), weight_decay, seed)
+        text = load_text(data, settings.data.unit, max_vocabulary=settings.data.max_vocabulary)
+        series = _Series(settings, text, dataset, Path(recipe).stem, _suffix(weight_decay, seed), out, records or out)
+        series.run(sparsity or [], weight_bits or [])
+
+
+def _overridden(recipe: Recipe, weight_decay: float | None, seed: int | None) -> Recipe:
+    changes = {name: value for name, value in (("weight_decay", weight_decay), ("seed", seed)) if value is not None}
+    return recipe.model_copy(update={phase: getattr(recipe, phase).model_copy(update=changes) for phase in ("dense", "prune", "qat")})
+
+
+def _suffix(weight_decay: float | None, seed: int | None) -> str:
+    """Tell the runs of one recipe apart; what ends in -seedN, `benchmarks.paper` takes for repetitions."""
+    decay = "" if weight_decay is None else f"-decay{weight_decay:g}"
+    return decay + ("" if seed is None else f"-seed{seed}")
+
+
+class _Series:
+    """All runs that share a trunk."""
+
+    def __init__(self, recipe: Recipe, text: TextDataset, dataset: Dataset, name: str, suffix: str, out: Path, records: Path) -> None:
+        self._recipe, self._text, self._dataset, self._out, self._records = recipe, text, dataset, out, records
+        self._name, self._suffix = name, suffix
+
+    def run(self, sparsities: Iterable[float], widths: Iterable[int]) -> None:
+        """Train what is not trained yet."""
+        trunk = self._phase(f"trunk{self._suffix}", self._recipe.dense, None)
+        for sparsity in sparsities:
+            name = f"{self._name}-{round(100 * sparsity):02d}"
+            branch = self._phase(f"{name}{self._suffix}", _pruned(self._recipe.prune, sparsity), trunk)
+            self._record(f"{name}-float{self._suffix}", branch, [trunk, branch], sparsity, None)
+            for bits in widths:
+                run = f"{name}-w{bits}{self._suffix}"
+                quantised = self._phase(run, _quantised(self._recipe.qat, bits), branch)
+                self._record(run, quantised, [trunk, branch, quantised], sparsity, bits)
+
+    def _phase(self, name: str, config: TrainConfig, start_from: Path | None) -> Path:
+        folder = self._out / name
+        started = time.monotonic()
+        metrics = run_phase(config, self._text, folder, start_from, resume=True, progress=False)
+        perplexity = 2.0 ** metrics["validation_bits"]
+        print(f"{name}: {metrics['steps']} steps, validation {perplexity:.2f}, {time.monotonic() - started:.0f} s of this call", flush=True)
+        return folder
+
+    def _record(self, name: str, folder: Path, phases: list[Path], sparsity: float, bits: int | None) -> None:
+        if (self._records / name / RUN_FILE).is_file():
+            return
+        loaded = checkpoint.load(folder)
+        device = torch.device(self._recipe.dense.device)
+        network = loaded.network().double().to(device)
+        measured = evaluate_network(network, self._text.test, EVALUATION_STREAMS[self._dataset], digest=bits is not None)
+        config, histories = self._recipe.dense, [checkpoint.load(phase).manifest.metrics for phase in phases]
+        per_epoch = (len(self._text.train) // config.streams - 1) // config.chunk
+        record = RunRecord(
+            name=name,
+            dataset=self._dataset,
+            cell="egru",
+            hidden_sizes=list(network.config.hidden_sizes),
+            sparsity=sparsity,
+            weight_bits=bits,
+            weight_decay=config.weight_decay,
+            epochs=sum(metrics["steps"] for metrics in histories) / per_epoch,
+            steps=sum(metrics["steps"] for metrics in histories),
+            seconds=sum(metrics["seconds"] for metrics in histories),
+            gpu=torch.cuda.get_device_name() if device.type == "cuda" else "none",
+            gpus=1,
+            seed=config.seed,
+            recipe=self._name,
+            parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+            validation_perplexity=2.0 ** loaded.manifest.metrics["validation_bits"],
+            test_perplexity=measured.perplexity,
+            event_density=list(measured.event_density),
+            weight_density=density(network),
+            digest=measured.digest,
+            curve=_curve(histories, per_epoch),
+        )
+        print(f"{name}: test {measured.perplexity:.2f}, events {[round(d, 3) for d in measured.event_density]}", flush=True)
+        with staged_folder(self._records / name, force=True) as staging:
+            if bits is not None:
+                export_checkpoint(folder).save(staging / MODEL_FOLDER)
+            write_results(record, staging / RUN_FILE)
+
+
+def _pruned(config: TrainConfig, sparsity: float) -> TrainConfig:
+    if not sparsity or config.pruning is None:
+        return config.model_copy(update={"pruning": None})
+    return config.model_copy(update={"pruning": config.pruning.model_copy(update={"sparsity": sparsity})})
+
+
+def _quantised(config: TrainConfig, bits: int) -> TrainConfig:
+    assert config.quantization is not None  # the recipe's phase for it
+    return config.model_copy(update={"quantization": config.quantization.model_copy(update={"weight_bits": bits})})
+
+
+def _curve(histories: list[dict[str, Any]], per_epoch: int) -> list[CurvePoint]:
+    points, before = [], 0
+    for metrics in histories:
+        for entry in metrics["history"]:
+            points.append(
+                CurvePoint(
+                    epoch=(before + entry["step"]) / per_epoch,
+                    validation_perplexity=2.0 ** entry["bits"],
+                    event_density=[entry["event_density"]],
+                    weight_density=entry["weight_density"],
+                )
+            )
+        before += metrics["steps"]
+    return points
+
+
+if __name__ == "__main__":
+    app()
