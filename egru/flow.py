@@ -1,7 +1,7 @@
 """The whole flow behind `egru demo`: text to trained, pruned, quantised model, to proved RTL, to a bitstream and its figures.
 
-Everything that can be known to be wrong is looked at before training begins. Every stage writes its own folder when it is done, and
-``summary.json`` comes last: a folder with it is whole.
+A pretrained model takes the place of training; all that follows is the same. Everything that can be known to be wrong is looked at before
+the first stage. Every stage writes its own folder when it is done, and ``summary.json`` comes last: a folder with it is whole.
 """
 
 import json
@@ -21,9 +21,10 @@ from typing import Any
 from egru import __version__
 from egru.artifacts import choose_stimulus, deal_sequences
 from egru.flow_config import DEMO_HARDWARE, BuildConfig, FlowConfig
-from egru.measure import ModelMeasurement, measure_model
+from egru.measure import ModelMeasurement, measure_model, quality
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
 from egru.place_and_route import BuildResult, build
+from egru.pretrained import Pretrained, known_part, write_text
 from egru.simulation import RESULT_FILE
 from egru.summary import (
     CyclesSummary,
@@ -44,7 +45,7 @@ from hls_gen.memory_image import total_bits
 from hls_gen.project import write_project
 from sw_model import checkpoint, ngram
 from sw_model.datasets import TextDataset, load_text
-from sw_model.equivalence import Comparison, compare_with_reference
+from sw_model.equivalence import compare_with_reference
 from sw_model.errors import UserError
 from sw_model.evaluate import deal
 from sw_model.export import export_checkpoint
@@ -67,6 +68,11 @@ class DemoFolder:
     """Where each stage writes, under ``root``."""
 
     root: Path
+
+    @property
+    def text(self) -> Path:
+        """The text in a pretrained model's own vocabulary, where the text's is another."""
+        return self.root / "text"
 
     @property
     def model(self) -> Path:
@@ -94,7 +100,7 @@ class DemoFolder:
 
     def clear(self) -> None:
         """Remove what a demo writes, and nothing else."""
-        for path in (self.root / "checkpoints", self.model, self.rtl, self.simulation, self.build):
+        for path in (self.root / "checkpoints", self.text, self.model, self.rtl, self.simulation, self.build):
             shutil.rmtree(path, ignore_errors=True)
         for name in (CONFIG_FILE, SUMMARY_FILE):
             (self.root / name).unlink(missing_ok=True)
@@ -131,20 +137,40 @@ class Stages:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What was found to be in order before the first stage."""
+    """What was found to be in order before the first stage.
+
+    Attributes:
+        config: The whole configuration.
+        pretrained: The model that came trained; None to train one.
+        hardware: What is generated.
+        board: What is built for; None to stop before.
+        dataset: The text, in the model's tokens.
+        unknown: Symbols that were left out of it because a pretrained model does not know them; None where nothing had to be recoded.
+    """
 
     config: FlowConfig
+    pretrained: Pretrained | None
     hardware: HardwareConfig
     board: Board | None
     dataset: TextDataset
+    unknown: int | None
 
 
-def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool = False, with_build: bool = True) -> Summary:
+def run_demo(
+    config: FlowConfig,
+    out: Path,
+    *,
+    pretrained: Pretrained | None = None,
+    force: bool = False,
+    resume: bool = False,
+    with_build: bool = True,
+) -> Summary:
     """Run every stage.
 
     Args:
         config: The whole configuration.
         out: Output folder.
+        pretrained: A model to take instead of training one.
         force: Replace what an earlier demo wrote there.
         resume: Keep the training phases that an earlier demo with the same configuration has finished there.
         with_build: Go on to the bitstream.
@@ -154,18 +180,16 @@ def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool
         CheckFailedError: When two forms of the model differ.
     """
     stages, folder = Stages(), DemoFolder(Path(out).resolve())
-    inputs = _check(config, folder, force=force, resume=resume, with_build=with_build)
+    inputs = _check(config, pretrained, folder, force=force, resume=resume, with_build=with_build)
     if force and not resume:
         folder.clear()
     folder.root.mkdir(parents=True, exist_ok=True)
-    (folder.root / CONFIG_FILE).write_text(_config_text(config))
+    (folder.root / CONFIG_FILE).write_text(config_text(config))
 
-    _train(inputs, folder, stages)
-    with stages.stage("export") as said:
-        model = export_checkpoint(folder.checkpoint("quantised"))
-        model.save(folder.model, force=resume)
-        said.append(f"model {model.content_hash()[:12]}")
-    compared = _compare(inputs, folder, model, stages)
+    if pretrained is None:
+        model, compared = _train(inputs, folder, stages, force=resume)
+    else:
+        model, compared = _take(pretrained, inputs, folder, stages), None
     with stages.stage("generate") as said:
         board, clock, stimulus = inputs.board, config.build.clock_mhz, choose_stimulus(model)
         generated = write_project(
@@ -176,10 +200,11 @@ def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool
 
     summary = Summary(
         version=__version__,
-        text=_text_summary(inputs.dataset),
+        text=_text_summary(inputs),
+        pretrained=None if pretrained is None else pretrained.record,
         model=model_summary(model, measured, figures),
         equivalence=EquivalenceSummary(
-            fake_quant_vs_reference=ReferenceEquivalence(steps=compared.steps, events=compared.events, mismatches=compared.mismatches),
+            fake_quant_vs_reference=compared,
             rtl_vs_reference=RtlEquivalence(
                 **{name: simulated[name] for name in ("steps", "events", "values", "mismatches")},
                 log=str(Path(simulated["log"]).relative_to(folder.root)),
@@ -198,25 +223,37 @@ def run_demo(config: FlowConfig, out: Path, *, force: bool = False, resume: bool
     return summary
 
 
-def _check(config: FlowConfig, folder: DemoFolder, *, force: bool, resume: bool, with_build: bool) -> _Inputs:
+def _check(
+    config: FlowConfig, pretrained: Pretrained | None, folder: DemoFolder, *, force: bool, resume: bool, with_build: bool
+) -> _Inputs:
     """Look at everything that would stop a later stage."""
     _check_folder(config, folder, force=force, resume=resume)
     require_tools()
-    if config.qat.quantization is None:
+    if pretrained is None and config.qat.quantization is None:
         raise UserError("table [qat]", "has no quantization, so nothing could be exported", "add quantization = { weight_bits = 8 }")
     board = None
     if with_build:
         board = load_board(config.build.board)
         render_top(board, config.build.clock_mhz)
     dataset = load_text(config.data.source, config.data.unit, max_vocabulary=config.data.max_vocabulary)
+    unknown = None
+    if pretrained is None:
+        model = _stand_in(config, len(dataset.vocabulary))
+    else:
+        model = pretrained.model
+        if dataset.vocabulary != model.vocabulary:
+            dataset, unknown = known_part(dataset, model.vocabulary)
     deal_sequences(dataset.test, config.simulation.steps, config.simulation.sequences)
     hardware = config.hardware or DEMO_HARDWARE
-    symbols = len(dataset.vocabulary)
+    plan(model, hardware)
+    return _Inputs(config, pretrained, hardware, board, dataset, unknown)
+
+
+def _stand_in(config: FlowConfig, symbols: int) -> QuantizedModel:
+    """Return what tells whether the lanes fit: they are judged by the shape alone, so it need not be the trained model."""
     if config.prune.pruning is not None:
-        require_fit(config.prune.pruning, config.dense.network.hidden_sizes, symbols)
-    # Lanes are judged by the shape alone, so a stand-in of the same shape tells what the trained model would.
-    plan(random_model(RandomModelSpec(hidden=config.dense.network.hidden_sizes, tokens=symbols, classes=symbols)), hardware)
-    return _Inputs(config, hardware, board, dataset)
+        require_fit(config.prune.pruning, config.dense.network, symbols)
+    return random_model(RandomModelSpec(hidden=config.dense.network.hidden_sizes, tokens=symbols, classes=symbols))
 
 
 def _check_folder(config: FlowConfig, folder: DemoFolder, *, force: bool, resume: bool) -> None:
@@ -226,20 +263,37 @@ def _check_folder(config: FlowConfig, folder: DemoFolder, *, force: bool, resume
     path = folder.root / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"folder {folder.root}", "holds no unfinished demo", "leave out --resume")
-    if path.read_text() != _config_text(config):
+    if path.read_text() != config_text(config):
         raise UserError(f"file {path}", "has another configuration", "resume with the same one, or give --force instead")
 
 
-def _config_text(config: FlowConfig) -> str:
+def config_text(config: FlowConfig) -> str:
+    """Return what `CONFIG_FILE` holds; a demo is resumed only with the very same."""
     return json.dumps(config.model_dump(mode="json"), indent=1) + "\n"
 
 
-def _train(inputs: _Inputs, folder: DemoFolder, stages: Stages) -> None:
-    """Train dense, prune gradually, then quantise; each phase starts from the one before."""
+def _train(inputs: _Inputs, folder: DemoFolder, stages: Stages, *, force: bool) -> tuple[QuantizedModel, ReferenceEquivalence]:
+    """Train dense, prune gradually, then quantise, each phase starting from the one before; export, and compare with the reference."""
     config = inputs.config
     start_from: Path | None = None
     for phase, settings in zip(PHASES, (config.dense, config.prune, config.qat), strict=True):
         start_from = _run_phase(phase, settings, inputs.dataset, folder, start_from, stages)
+    with stages.stage("export") as said:
+        model = export_checkpoint(folder.checkpoint("quantised"))
+        model.save(folder.model, force=force)
+        said.append(f"model {model.content_hash()[:12]}")
+    return model, _compare(inputs, folder, model, stages)
+
+
+def _take(pretrained: Pretrained, inputs: _Inputs, folder: DemoFolder, stages: Stages) -> QuantizedModel:
+    """Put a pretrained model where an exported one goes, and beside it the text in its vocabulary, where the text's own is another."""
+    with stages.stage("pretrained") as said:
+        pretrained.model.save(folder.model)
+        said.append(f"model {pretrained.model.content_hash()[:12]}, trained on {pretrained.record.where}")
+        if inputs.unknown is not None:
+            write_text(inputs.dataset, folder.text)
+            said.append(f"{inputs.unknown} unknown symbols left out of the text")
+    return pretrained.model
 
 
 def _run_phase(
@@ -255,7 +309,7 @@ def _run_phase(
     return place
 
 
-def _compare(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages: Stages) -> Comparison:
+def _compare(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages: Stages) -> ReferenceEquivalence:
     tokens = deal(inputs.dataset.test, COMPARED_STREAMS)[:, :COMPARED_STEPS]
     network = checkpoint.load(folder.checkpoint("quantised")).network()
     with stages.stage("fake_quant_vs_reference") as said, working("comparing with the reference"), words_to_stderr():
@@ -265,23 +319,22 @@ def _compare(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages:
         raise CheckFailedError(
             f"fake-quantised network and reference differ in {found.mismatches} of {found.values} values; first case saved in {found.saved}"
         )
-    return found
+    return ReferenceEquivalence(steps=found.steps, events=found.events, mismatches=found.mismatches)
 
 
 def _measure(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages: Stages) -> tuple[ModelMeasurement, Quality]:
     dataset = inputs.dataset
     with stages.stage("evaluation") as said:
-        dense, pruned = (evaluate_checkpoint(folder.checkpoint(phase), dataset).bits_per_symbol for phase in PHASES[:2])
         measured = measure_model(model, dataset.test)
         order = ngram.DEFAULT_ORDER[dataset.unit]
-        figures = quality_summary(
-            dataset.unit,
-            dense=dense,
-            pruned=pruned,
-            quantised=measured.evaluation.bits_per_symbol,
-            baseline=ngram.bits_per_symbol(dataset, order),
-            order=order,
-        )
+        here = {"quantised": measured.evaluation.bits_per_symbol, "baseline": ngram.bits_per_symbol(dataset, order)}
+        if inputs.pretrained is None:
+            dense, pruned = (evaluate_checkpoint(folder.checkpoint(phase), dataset).bits_per_symbol for phase in PHASES[:2])
+            figures = quality_summary(dataset.unit, dense=dense, pruned=pruned, order=order, **here)
+        else:
+            recorded = inputs.pretrained.record.model.quality
+            measured_here = {name: quality(bits, dataset.unit) for name, bits in here.items()}
+            figures = recorded.model_copy(update={"baseline_order": order, **measured_here})
         said.append(f"{figures.metric}: float {figures.float_:.3f}, quantised {figures.quantised:.3f}, {order}-gram {figures.baseline:.3f}")
     return measured, figures
 
@@ -295,7 +348,7 @@ def _prove_build_measure(
         return _simulation_result(process, folder, stages), *_measure(inputs, folder, model, stages)
 
     # The simulation is left, and so ended, before the thread that waits for it.
-    with ThreadPoolExecutor(1) as pool, _simulation(inputs.config, folder, force=force) as process:
+    with ThreadPoolExecutor(1) as pool, _simulation(inputs, folder, force=force) as process:
         meanwhile = pool.submit(prove_and_measure, process)
         built = None if inputs.board is None else _build(inputs.config.build, inputs.board, folder, stages, force=force)
         with working("simulating and evaluating"):
@@ -312,10 +365,10 @@ def _build(settings: BuildConfig, board: Board, folder: DemoFolder, stages: Stag
 
 
 @contextmanager
-def _simulation(config: FlowConfig, folder: DemoFolder, *, force: bool) -> Iterator[subprocess.Popen[str]]:
+def _simulation(inputs: _Inputs, folder: DemoFolder, *, force: bool) -> Iterator[subprocess.Popen[str]]:
     """Start `egru simulate`, as a user would call it; a process because cocotb's runner changes the environment of its own."""
-    settings = config.simulation
-    options = {"steps": settings.steps, "sequences": settings.sequences, "seed": settings.seed, "data": config.data.source}
+    settings, text = inputs.config.simulation, inputs.config.data.source if inputs.unknown is None else folder.text
+    options = {"steps": settings.steps, "sequences": settings.sequences, "seed": settings.seed, "data": text}
     options |= {"idle": settings.idle.value, "back-pressure": settings.back_pressure.value, "out": folder.simulation}
     arguments = [f"--{name}={value}" for name, value in options.items()] + ["--json"] + (["--force"] if force else [])
     command = [sys.executable, "-m", "egru", "simulate", str(folder.rtl), *arguments]
@@ -341,10 +394,9 @@ def _simulation_result(process: subprocess.Popen[str], folder: DemoFolder, stage
     return result
 
 
-def _text_summary(dataset: TextDataset) -> TextSummary:
-    return TextSummary(
-        name=dataset.name, unit=dataset.unit, vocabulary=len(dataset.vocabulary), train=len(dataset.train), test=len(dataset.test)
-    )
+def _text_summary(inputs: _Inputs) -> TextSummary:
+    dataset, sizes = inputs.dataset, {"train": len(inputs.dataset.train), "test": len(inputs.dataset.test)}
+    return TextSummary(name=dataset.name, unit=dataset.unit, vocabulary=len(dataset.vocabulary), unknown=inputs.unknown or 0, **sizes)
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -74,10 +74,15 @@ class FlowConfig(Recipe):
     build: BuildConfig = BuildConfig()
 
 
-def load_flow_config(path: Path | None = None, overrides: dict[str, Any] | None = None) -> FlowConfig:
-    """Read the flow's configuration; see `egru.config.load_config`.
+def load_flow_config(path: Path | None = None, overrides: dict[str, Any] | None = None, recipe: Path = DEFAULT_RECIPE) -> FlowConfig:
+    """Read the flow's configuration.
+
+    Args:
+        path: See `egru.config.load_config`.
+        overrides: Likewise.
+        recipe: A TOML file whose tables are taken where ``path`` has none.
 
     Raises:
         UserError: When the file cannot be read, or a key is unknown or its value illegal.
     """
-    return load_config(FlowConfig, path, overrides, defaults=read_toml(DEFAULT_RECIPE))
+    return load_config(FlowConfig, path, overrides, defaults=read_toml(recipe))

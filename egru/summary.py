@@ -8,7 +8,6 @@ from rich.table import Table
 from egru.config import StrictModel
 from egru.measure import METRICS, ModelMeasurement, parameter_count, quality
 from egru.place_and_route import BuildResult
-from sim.equivalence import EquivalenceResult
 from sw_model.datasets import Unit
 from sw_model.macs import Macs, layer_weight_densities, weight_density
 from sw_model.quantized_model import QuantizedModel
@@ -19,8 +18,8 @@ class Quality(StrictModel):
 
     Attributes:
         metric: Bits per character, or perplexity of words.
-        float_: The dense network in floating point.
-        pruned: The pruned network in floating point.
+        float_: The dense network in floating point; of a pretrained model the recorded figure, because that network does not ship.
+        pruned: The pruned network in floating point; likewise.
         quantised: The pruned, quantised model, by the integer reference.
         baseline: An interpolated n-gram model trained on the same training split.
         baseline_order: Its longest n-gram.
@@ -98,9 +97,9 @@ class RtlEquivalence(StrictModel):
 
 
 class EquivalenceSummary(StrictModel):
-    """Both comparisons."""
+    """Both comparisons; a pretrained model lacks the first, which needs the checkpoint that does not ship."""
 
-    fake_quant_vs_reference: ReferenceEquivalence
+    fake_quant_vs_reference: ReferenceEquivalence | None
     rtl_vs_reference: RtlEquivalence
 
 
@@ -137,20 +136,64 @@ class BuildSummary(StrictModel):
 
 
 class TextSummary(StrictModel):
-    """The text: its name, its unit, and symbols in the vocabulary and in the splits."""
+    """The text.
+
+    Attributes:
+        name: Where it came from.
+        unit: What one symbol is.
+        vocabulary: Symbols that the model knows.
+        train: Symbols in the training split.
+        test: Symbols in the held-out split that is measured.
+        unknown: Symbols that were left out of the splits because the model does not know them.
+    """
 
     name: str
     unit: Unit
     vocabulary: int
     train: int
     test: int
+    unknown: int = 0
+
+
+class TrainingRecord(StrictModel):
+    """``figures.json`` of a model that ships already trained: what was measured where it was trained.
+
+    Attributes:
+        where: The machine.
+        python: Version of Python, whose own text may be what was learnt.
+        seeds: Of the phases, in their order.
+        seconds: Wall-clock seconds of each phase.
+        text: The text.
+        model: The exported model, with the quality of the networks that it came from.
+        fake_quant_vs_reference: The fake-quantised network against the integer reference.
+    """
+
+    where: str
+    python: str
+    seeds: tuple[int, ...]
+    seconds: dict[str, float]
+    text: TextSummary
+    model: ModelSummary
+    fake_quant_vs_reference: ReferenceEquivalence
 
 
 class Summary(StrictModel):
-    """``summary.json``. Paths are relative to its folder; ``build`` is null when none was asked for; seconds are wall-clock."""
+    """``summary.json``. Paths are relative to its folder; seconds are wall-clock.
+
+    Attributes:
+        version: Of this package.
+        text: What the model was measured on.
+        pretrained: What was recorded of a model that came trained; null when it was trained here.
+        model: The model; measured here, but see `Quality`.
+        equivalence: The proofs.
+        cycles: What a time step costs.
+        build: Null when none was asked for.
+        seconds: By stage.
+    """
 
     version: str
     text: TextSummary
+    pretrained: TrainingRecord | None = None
     model: ModelSummary
     equivalence: EquivalenceSummary
     cycles: CyclesSummary
@@ -186,11 +229,6 @@ def quality_summary(unit: Unit, *, dense: float, pruned: float, quantised: float
     return Quality(metric=METRICS[unit], baseline_order=order, **{name: quality(bits, unit) for name, bits in values.items()})
 
 
-def rtl_equivalence(result: EquivalenceResult, log: str) -> RtlEquivalence:
-    """Take the counts of a simulation."""
-    return RtlEquivalence(steps=result.steps, events=result.events, values=result.values, mismatches=result.mismatches, log=log)
-
-
 def build_summary(result: BuildResult, folder: str) -> BuildSummary:
     """Take the figures of a build whose output folder is ``folder``, relative to the summary."""
     figures = {name: value for name, value in result.as_dict().items() if name in BuildSummary.model_fields}
@@ -200,31 +238,69 @@ def build_summary(result: BuildResult, folder: str) -> BuildSummary:
 def summary_table(summary: Summary) -> Table:
     """Lay the figures out for people."""
     table = Table("what", "measured", title=f"{summary.text.name}: {' + '.join(map(str, summary.model.layers))} neurons")
-    for what, measured in _model_rows(summary.model) + _hardware_rows(summary):
+    rows = _quality_rows(summary.model, summary.pretrained) + _model_rows(summary.model) + _hardware_rows(summary)
+    if summary.pretrained is not None:
+        rows = _origin_rows(summary.text, summary.pretrained) + rows
+    for what, measured in rows:
         table.add_row(what, measured)
     return table
 
 
+def _origin_rows(text: TextSummary, record: TrainingRecord) -> list[tuple[str, str]]:
+    """Say where a model came from, and whether the text is the one that it was trained on."""
+    seeds = ", ".join(map(str, sorted(set(record.seeds))))
+    trained = f"on {record.where} in {sum(record.seconds.values()):,.0f} s, seed {seeds}, with the text of Python {record.python}"
+    shown = f"{text.test:,} {text.unit}"
+    # The splits of another text have other lengths.
+    if text != record.text:
+        shown += f" of another text than at training; {text.unknown} symbols unknown to the model left out of all splits"
+    return [("trained (recorded)", trained), ("held-out text", shown)]
+
+
+def _quality_rows(model: ModelSummary, record: TrainingRecord | None) -> list[tuple[str, str]]:
+    figures, mark = model.quality, "" if record is None else " (recorded)"
+    quantised = f"{figures.metric}, pruned and quantised to {model.weight_bits} bits"
+    rows = [
+        (f"{figures.metric}, float{mark}", f"{figures.float_:.3f}"),
+        (f"{figures.metric}, pruned{mark}", f"{figures.pruned:.3f}"),
+        (quantised, f"{figures.quantised:.3f}"),
+        (f"{figures.metric}, {figures.baseline_order}-gram baseline", f"{figures.baseline:.3f}"),
+    ]
+    if record is not None:
+        rows.insert(2, (f"{quantised}{mark}", f"{record.model.quality.quantised:.3f}"))
+    return rows
+
+
 def _model_rows(model: ModelSummary) -> list[tuple[str, str]]:
-    figures, macs = model.quality, model.macs_with_decoder
+    macs = model.macs_with_decoder
     per_layer = ", ".join(f"{density:.3f}" for density in model.event_density_per_layer)
     return [
-        (f"{figures.metric}, float", f"{figures.float_:.3f}"),
-        (f"{figures.metric}, pruned", f"{figures.pruned:.3f}"),
-        (f"{figures.metric}, pruned and quantised to {model.weight_bits} bits", f"{figures.quantised:.3f}"),
-        (f"{figures.metric}, {figures.baseline_order}-gram baseline", f"{figures.baseline:.3f}"),
         ("weight sparsity", f"{1.0 - model.weight_density:.1%}"),
         ("event density (per layer)", f"{model.event_density:.3f} ({per_layer})"),
         ("MACs per step: dense, weight-sparse, with events", f"{macs.dense:,.0f}   {macs.weight_sparse:,.0f}   {macs.event_sparse:,.0f}"),
     ]
 
 
+def _reference_row(summary: Summary) -> tuple[str, str]:
+    found, record = summary.equivalence.fake_quant_vs_reference, summary.pretrained
+    if found is None and record is not None:
+        # The network is only in the checkpoint; what was found with it is no measurement of this run.
+        return (
+            "fake-quantised = reference (recorded)",
+            f"{_counts(record.fake_quant_vs_reference)}; not repeated: the checkpoint is not shipped",
+        )
+    return "fake-quantised = reference", "not compared" if found is None else _counts(found)
+
+
+def _counts(found: ReferenceEquivalence) -> str:
+    return f"{found.steps:,} steps, {found.events:,} events, {found.mismatches} mismatches"
+
+
 def _hardware_rows(summary: Summary) -> list[tuple[str, str]]:
-    reference, rtl = summary.equivalence.fake_quant_vs_reference, summary.equivalence.rtl_vs_reference
-    cycles, build = summary.cycles, summary.build
+    rtl, cycles, build = summary.equivalence.rtl_vs_reference, summary.cycles, summary.build
     gain = cycles.dense_equivalent_per_step / cycles.mean_per_step
     rows = [
-        ("fake-quantised = reference", f"{reference.steps:,} steps, {reference.events:,} events, {reference.mismatches} mismatches"),
+        _reference_row(summary),
         ("RTL = reference", f"{rtl.steps:,} steps, {rtl.events:,} events, {rtl.values:,} values, {rtl.mismatches} mismatches"),
         (f"cycles per step on {cycles.lanes} lanes", f"{cycles.mean_per_step:,.1f}"),
         ("the same, dense with every lane busy", f"{cycles.dense_equivalent_per_step:,.1f} ({gain:.1f} times as many)"),

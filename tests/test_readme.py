@@ -85,6 +85,12 @@ def test_the_table_of_boards_is_what_the_benchmark_measured() -> None:
         assert row in README
 
 
+def test_the_example_is_what_was_recorded() -> None:
+    model = json.loads((ROOT / "examples" / "pydoc_topics" / "figures.json").read_text())["model"]
+    assert model["quality"]["quantised"] < model["quality"]["baseline"]
+    assert f"{model['quality']['quantised']:.3f} bits per character with {100 * model['weight_density']:.0f} % of its weights" in README
+
+
 def board_rows(results: dict[str, Any]) -> list[str]:
     """Return the rows of the README's table of boards for the result file of benchmarks.boards."""
     rows = []

@@ -54,7 +54,7 @@ def test_a_complete_host_is_accepted_in_silence(tmp_path: Path) -> None:
 def test_a_wheel_carries_code_boards_rtl_and_recipes(tmp_path: Path) -> None:
     # From a copy: a build in the checkout would leave its folders there.
     source = tmp_path / "source"
-    wanted = ("pyproject.toml", "README.md", "LICENSE", "boards", "egru", "hls_gen", "rtl_templates", "sim", "sw_model")
+    wanted = ("pyproject.toml", "README.md", "LICENSE", "examples", "boards", "egru", "hls_gen", "rtl_templates", "sim", "sw_model")
     for name in wanted:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         (source / name).parent.mkdir(exist_ok=True)
@@ -64,9 +64,10 @@ def test_a_wheel_carries_code_boards_rtl_and_recipes(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     data = {
         str(path.relative_to(ROOT))
-        for folder in ("boards", "rtl_templates", "sim/models", "sim/board")
+        for folder in ("boards", "rtl_templates", "sim/models", "sim/board", "examples/pydoc_topics")
         for path in (ROOT / folder).rglob("*.*")
         if path.is_file()
     }
+    # What made the examples is no part of the product.
     code = {str(path.relative_to(ROOT)) for folder in wanted[4:] for path in (ROOT / folder).rglob("*.py")}
     assert {name for name in data | code if "__pycache__" not in name} <= names
