@@ -203,10 +203,10 @@ def test_the_quantised_forward_pass_equals_the_integer_reference(
     network = lively_network(config, (24, 16), 1)
     with torch.no_grad():
         for layer in network.event_layers():
-            layer.recurrent_weight[:, :6] *= 4.0  # sums beyond every format
+            layer.recurrent_weight[:, :6] *= 8.0  # sums beyond every format
     quantize(network, config)
     model = export_network(network)
-    fused = FusedNetwork(network, NOWHERE, streams=16, steps=2, device=cpu, precision=precision, tiles=Tiles(chunk=2, width=64))
+    fused = FusedNetwork(network, NOWHERE, streams=16, steps=3, device=cpu, precision=precision, tiles=Tiles(chunk=2, width=64))
     fused.load(network)
     reached: set[int] = set()
 
@@ -217,20 +217,19 @@ def test_the_quantised_forward_pass_equals_the_integer_reference(
     monkeypatch.setattr(reference, "saturate", saturate)
     batched, states = BatchedReference(model), initial_state(model, (16,))
     events, largest = 0, 0
-    for _ in range(2):
-        fused.tokens.copy_(torch.randint(0, 17, fused.tokens.shape))
-        fused.run()
-        for t in range(fused.steps):
-            step = batched.step(fused.tokens[t].numpy(), states)
-            for at, values, fired in zip(fused.layers, step.events, step.fired, strict=True):
-                assert np.array_equal(_integers(at.y[t + 1, :, : at.neurons], config.event_bits), values)
-                assert np.array_equal((at.c_hat[t] > at.theta)[:, : at.neurons].numpy(), fired)
-                events += int(fired.sum())
-                largest = max(largest, int(values.max()))
-        for state, wanted in zip(fused.state(), states, strict=True):
-            assert np.array_equal(_integers(state.c, config.state_bits - 1), wanted.c)
-            assert np.array_equal(_integers(state.y, config.event_bits), wanted.y)
-    assert 0.1 < events / (2 * fused.steps * 16 * 40) < 0.9
+    fused.tokens.copy_(torch.randint(0, 17, fused.tokens.shape))
+    fused.run()
+    for t in range(fused.steps):
+        step = batched.step(fused.tokens[t].numpy(), states)
+        for at, values, fired in zip(fused.layers, step.events, step.fired, strict=True):
+            assert np.array_equal(_integers(at.y[t + 1, :, : at.neurons], config.event_bits), values)
+            assert np.array_equal((at.c_hat[t] > at.theta)[:, : at.neurons].numpy(), fired)
+            events += int(fired.sum())
+            largest = max(largest, int(values.max()))
+    for state, wanted in zip(fused.state(), states, strict=True):
+        assert np.array_equal(_integers(state.c, config.state_bits - 1), wanted.c)
+        assert np.array_equal(_integers(state.y, config.event_bits), wanted.y)
+    assert 0.1 < events / (fused.steps * 16 * 40) < 0.9
     assert largest == model.formats.event_max
     assert reached == set(model.formats.preact_limits)
 
@@ -243,8 +242,9 @@ def _integers(x: Tensor, frac: int) -> np.ndarray:
 # Weights and state
 
 
-def _small(*, tied: bool = False, hidden: tuple[int, ...] = (7, 6)) -> EventNetwork:
-    return EventNetwork(NetworkConfig(tokens=TOKENS, embedding_size=hidden[-1], hidden_sizes=hidden, tied_decoder=tied))
+def _small(*, tied: bool = False, seed: int = 0) -> EventNetwork:
+    torch.manual_seed(seed)
+    return EventNetwork(NetworkConfig(tokens=TOKENS, embedding_size=6, hidden_sizes=(7, 6), tied_decoder=tied))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -264,7 +264,7 @@ def test_weights_and_state_come_back_as_they_were_given() -> None:
     network = _small()
     fused = FusedNetwork(network, NOWHERE, streams=16, steps=1, device=CPU, precision=SINGLE)
     fused.load(network)
-    other = _small()
+    other = _small(seed=1)
     fused.store(other)
     for name, parameter in network.named_parameters():
         assert torch.equal(parameter, dict(other.named_parameters())[name]), name
