@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo prove bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper test lint typecheck unit format wheel clean distclean
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT); PRETRAINED=1 trains nothing and takes the model in examples/"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-training-speed  an optimiser step of the EGRU beside cuDNN's LSTM; for a GPU, GPUS=2 for two"
 	@echo "make bench-paper     language models trained, pruned, quantised and measured; for a GPU; DATA=folder with ptb/ and wikitext2/"
 	@echo "make test      lint, types and all tests"
+	@echo "make prove     all proofs of the RTL library, see docs/proofs.md; some minutes"
 	@echo "make lint      ruff only"
 	@echo "make typecheck mypy only"
 	@echo "make unit      pytest only"
@@ -96,6 +97,9 @@ bench-paper: host $(STAMP)
 		$(BIN)/python -m benchmarks.paper --data "$(DATA)" --runs runs/paper/$$text; \
 	done
 	$(BIN)/python -m benchmarks.paper --report docs
+
+prove: host $(STAMP)
+	$(BIN)/python -m benchmarks.proofs --jobs $(JOBS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,0 +1,50 @@
+// egru_load_port writes a word once, a cycle after its last part, with all its parts in place.
+//
+// Nothing is asked of the neighbours.
+module egru_load_port_proof #(
+  parameter int unsigned LoadBits = 96,
+  localparam int unsigned Parts = LoadBits / 32
+) (
+  input logic        clk_i,
+  input logic [61:0] bus_i
+);
+  logic rst_n = 1'b0;  // low in the first cycle only
+  always_ff @(posedge clk_i) rst_n <= 1'b1;
+
+  logic [28+LoadBits:0] load;
+  egru_load_port #(.Weights(2), .LoadBits(LoadBits)) u_dut (.clk_i, .rst_ni(rst_n), .bus_i, .load_o(load));
+
+  logic        last_q = 1'b0;
+  logic [27:0] place_q;
+  logic [31:0] parts_q [Parts];
+  logic [7:0]  seen_q = '0;
+  always_ff @(posedge clk_i) begin
+    if (rst_n) begin
+      last_q <= bus_i[61] && bus_i[60];
+      if (bus_i[61]) begin
+        place_q    <= bus_i[59:32];
+        parts_q[0] <= bus_i[31:0];
+        for (int unsigned i = 1; i < Parts; i++) parts_q[i] <= parts_q[i-1];
+        if (32'(seen_q) < Parts) seen_q <= seen_q + 1'b1;
+      end
+    end
+  end
+
+  logic in_place;
+  always_comb begin
+    in_place = seen_q == '0 || load[27+LoadBits:LoadBits] == place_q;
+    for (int unsigned i = 0; i < Parts; i++) begin
+      if (i < 32'(seen_q)) in_place &= load[LoadBits-1-32*i -: 32] == parts_q[i];
+    end
+  end
+
+  always_comb begin
+    if (rst_n) begin
+      one_write_per_word: assert (load[28+LoadBits] == last_q);
+      parts_in_place: assert (in_place);
+      invariant_seen: assert (32'(seen_q) <= Parts);
+    end else begin
+      invariant_before: assert (!last_q && seen_q == '0);
+    end
+  end
+endmodule
