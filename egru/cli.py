@@ -15,6 +15,7 @@ from egru.commands.doctor import doctor
 from egru.commands.estimate import estimate
 from egru.commands.evaluate import evaluate
 from egru.commands.export import export
+from egru.commands.fuzz import fuzz
 from egru.commands.generate import generate
 from egru.commands.prune import prune
 from egru.commands.report import report
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
-for command in (demo, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, build, report, swap, run, doctor):
+for command in (demo, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, fuzz, build, report, swap, run, doctor):
     app.command()(command)
 
 

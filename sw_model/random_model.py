@@ -1,11 +1,16 @@
-"""Random legal models, for equivalence tests and fuzzing: the arithmetic is exercised where trained models seldom go."""
+"""Random legal models, for equivalence tests and fuzzing: the arithmetic is exercised where trained models seldom go.
+
+`random_model` draws a model of a shape and density that the caller chose; `draw_model` draws shape, formats and values as well, with a
+preference for the ends of what is legal.
+"""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sw_model.fixed_point import Formats, symmetric_limit
+from sw_model.fixed_point import TABLE_SIZE, Formats, signed_limits, symmetric_limit
 from sw_model.quantized_model import InputProjection, QuantizedDecoder, QuantizedLayer, QuantizedModel
 
 
@@ -105,3 +110,179 @@ def _weights(rng: np.random.Generator, shape: tuple[int, ...], bits: int, densit
         weight = np.where(keep, weight, 0)
     drawn: np.ndarray = weight.astype(np.int8)
     return drawn
+
+
+LARGEST_LAYER, LARGEST_ALPHABET, LARGEST_EMBEDDING = 24, 20, 8
+DECODER_BIAS_LIMITS = signed_limits(24)
+
+
+def draw_model(rng: np.random.Generator, *, trainable: bool = False) -> QuantizedModel:
+    """Draw a small model from everything that docs/semantics.md allows: 1 to 3 layers of 1 to 24 neurons.
+
+    Args:
+        rng: Source of randomness.
+        trainable: Only what a fake-quantised network can be: the tables of the formats, a class for each token, one width for the weights
+            of all layers (`sw_model.import_network`).
+    """
+    formats = _draw_formats(rng)
+    sizes = [int(1 + LARGEST_LAYER * rng.beta(1.0, 1.5)) for _ in range(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))]
+    bits = int(rng.integers(2, 9))
+    layers, inputs = [], 0
+    for neurons in (min(size, LARGEST_LAYER) for size in sizes):
+        width = bits if trainable or rng.random() < 0.6 else int(rng.integers(2, 9))
+        layers.append(_draw_layer(rng, formats, neurons, inputs, width))
+        inputs = neurons
+    tokens, embedding = int(rng.integers(1, LARGEST_ALPHABET + 1)), int(rng.integers(1, LARGEST_EMBEDDING + 1))
+    classes = tokens if trainable else int(rng.integers(1, LARGEST_ALPHABET + 1))
+    decoder_bits = int(rng.integers(2, 9))
+    drawn = QuantizedModel(
+        formats=formats,
+        input_projection=InputProjection(
+            embedding=np.zeros((tokens, embedding), np.int8),
+            embedding_frac=_draw_frac(rng, 7),
+            weight=np.zeros((3, layers[0].neurons, embedding), np.int8),
+            weight_frac=_draw_frac(rng, 6),
+        ),
+        layers=tuple(layers),
+        decoder=QuantizedDecoder(
+            weight=_draw_matrix(rng, (classes, inputs), decoder_bits),
+            weight_bits=decoder_bits,
+            weight_frac=_draw_frac(rng, _weight_frac(decoder_bits, inputs)),
+            bias=_draw_values(rng, (classes,), *DECODER_BIAS_LIMITS, 1000.0),
+        ),
+        sigmoid_table=formats.sigmoid_table().astype(np.int32),
+        tanh_table=formats.tanh_table().astype(np.int32),
+    )
+    return redraw_values(rng, drawn, trainable=trainable)
+
+
+def redraw_values(rng: np.random.Generator, model: QuantizedModel, *, trainable: bool = False) -> QuantizedModel:
+    """Draw embedding, biases, thresholds and tables anew.
+
+    Weights and decoder bias stay, and with them every width and size of fixed hardware: what comes out runs on the same build.
+    """
+    formats, projection = model.formats, model.input_projection
+    sigmoid, tanh = formats.sigmoid_table().astype(np.int32), formats.tanh_table().astype(np.int32)
+    if not trainable and rng.random() < 0.5:
+        sigmoid, tanh = _draw_tables(rng, formats)
+    low, high = formats.preact_limits
+    spread = 0.5 * 2.0**formats.preact_frac
+    layers = tuple(
+        replace(
+            layer,
+            bias=_draw_values(rng, layer.bias.shape, low, high, spread),
+            reset_bias=_draw_values(rng, layer.reset_bias.shape, low, high, spread),
+            threshold=_draw_thresholds(rng, formats, tanh, layer.neurons),
+        )
+        for layer in model.layers
+    )
+    return replace(
+        model,
+        input_projection=replace(
+            projection,
+            embedding=_draw_matrix(rng, projection.embedding.shape, 8),
+            weight=_draw_matrix(rng, projection.weight.shape, 8),
+        ),
+        layers=layers,
+        sigmoid_table=sigmoid,
+        tanh_table=tanh,
+    )
+
+
+def redraw_weights(rng: np.random.Generator, model: QuantizedModel) -> QuantizedModel:
+    """Draw all weights anew, in the same widths and scales: what hardware takes whose weights may be exchanged."""
+    layers = tuple(
+        replace(
+            layer,
+            input_weight=_draw_matrix(rng, layer.input_weight.shape, layer.weight_bits),
+            recurrent_weight=_draw_matrix(rng, layer.recurrent_weight.shape, layer.weight_bits),
+        )
+        for layer in model.layers
+    )
+    decoder = replace(model.decoder, weight=_draw_matrix(rng, model.decoder.weight.shape, model.decoder.weight_bits))
+    return replace(model, layers=layers, decoder=decoder)
+
+
+def _draw_formats(rng: np.random.Generator) -> Formats:
+    if rng.random() < 0.2:
+        return Formats()
+    state = _draw_width(rng, 8, 16)
+    preact = _draw_width(rng, 8, 18)
+    return Formats(
+        event_bits=_draw_width(rng, 2, min(12, state - 1)),
+        state_bits=state,
+        gate_bits=_draw_width(rng, 4, state - 1),
+        preact_bits=preact,
+        preact_frac=_draw_width(rng, 4, preact - 2),
+    )
+
+
+def _draw_width(rng: np.random.Generator, low: int, high: int) -> int:
+    """Draw a width, an end of its range half of the time."""
+    return int(rng.choice([low, high])) if rng.random() < 0.5 else int(rng.integers(low, high + 1))
+
+
+def _draw_frac(rng: np.random.Generator, usual: int) -> int:
+    """Draw an exponent near the one that suits the weights, now and then any legal one."""
+    return int(rng.integers(-8, 25)) if rng.random() < 0.1 else int(np.clip(usual + rng.integers(-2, 3), -8, 24))
+
+
+def _draw_layer(rng: np.random.Generator, formats: Formats, neurons: int, inputs: int, bits: int) -> QuantizedLayer:
+    return QuantizedLayer(
+        input_weight=_draw_matrix(rng, (3, neurons, inputs), bits),
+        recurrent_weight=_draw_matrix(rng, (3, neurons, neurons), bits),
+        weight_bits=bits,
+        weight_frac=_draw_frac(rng, _weight_frac(bits, max(1.0, 0.3 * (inputs + neurons)))),
+        bias=np.zeros((3, neurons), np.int32),
+        reset_bias=np.zeros(neurons, np.int32),
+        threshold=np.zeros(neurons, np.int32),
+    )
+
+
+def _draw_matrix(rng: np.random.Generator, shape: tuple[int, ...], bits: int) -> np.ndarray:
+    """Draw weights: dense, pruned or empty, with whole rows and columns empty, of any size or all at the limit."""
+    limit = symmetric_limit(bits)
+    smallest = limit if rng.random() < 0.2 else 1
+    weight = rng.integers(smallest, limit + 1, shape) * rng.choice([-1, 1], shape)
+    if rng.random() < 0.1:  # all of one sign: the largest sum that there can be
+        weight = np.abs(weight) * rng.choice([-1, 1])
+    density = rng.choice([0.0, 0.05, 0.2, 0.5, 1.0], p=[0.04, 0.16, 0.35, 0.25, 0.2])
+    weight = np.where(rng.random(shape) < density, weight, 0)
+    if rng.random() < 0.3:
+        weight = weight * (rng.random((*shape[:-1], 1)) < 0.7) * (rng.random(shape[-1]) < 0.7)
+    if len(shape) == 3 and rng.random() < 0.2:  # only some of the gates of a neuron are connected
+        weight = weight * (rng.random((3, shape[1], 1)) < 0.5)
+    drawn: np.ndarray = weight.astype(np.int8)
+    return drawn
+
+
+def _draw_values(rng: np.random.Generator, shape: Sequence[int], low: int, high: int, spread: float) -> np.ndarray:
+    """Draw biases: none, usual ones, any legal ones, or the two ends."""
+    kind = rng.choice(["zero", "usual", "any", "ends"], p=[0.1, 0.6, 0.15, 0.15])
+    values = {
+        "zero": np.zeros(shape),
+        "usual": np.clip(np.round(rng.normal(0.0, spread, shape)), low, high),
+        "any": rng.integers(low, high + 1, shape),
+        "ends": rng.choice([low, high], shape),
+    }
+    return values[kind].astype(np.int32)
+
+
+def _draw_thresholds(rng: np.random.Generator, formats: Formats, tanh: np.ndarray, neurons: int) -> np.ndarray:
+    """Draw θ of each neuron: zero, the largest, low, any, or a value that a candidate takes, so that ĉ = θ comes up."""
+    top = formats.state_max
+    candidates = np.clip(rng.choice(tanh, neurons).astype(np.int64) << (formats.state_frac - formats.gate_bits), 0, top)
+    choices = [np.zeros(neurons), np.full(neurons, top), rng.beta(1.0, 8.0, neurons) * top, rng.random(neurons) * top, candidates]
+    kind = rng.choice(len(choices), neurons, p=rng.dirichlet([1.0, 0.2, 2.0, 0.5, 1.0]))
+    return np.choose(kind, choices).astype(np.int32)
+
+
+def _draw_tables(rng: np.random.Generator, formats: Formats) -> tuple[np.ndarray, np.ndarray]:
+    """Draw σ and tanh as tables of any legal entries, or of nothing but the two ends."""
+    top = (1 << formats.gate_bits) - 1
+    if rng.random() < 0.5:
+        sigmoid, tanh = rng.integers(0, top + 1, TABLE_SIZE), rng.integers(-top, top + 1, TABLE_SIZE)
+    else:
+        sigmoid, tanh = rng.choice([0, top], TABLE_SIZE), rng.choice([-top, top], TABLE_SIZE)
+    tanh[TABLE_SIZE // 2] = 0
+    return sigmoid.astype(np.int32), tanh.astype(np.int32)
