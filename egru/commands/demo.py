@@ -14,7 +14,7 @@ def demo(
     config: Annotated[Path | None, typer.Option(help="TOML file for the whole flow; the demo recipe if not given.")] = None,
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("runs/demo"),
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Train nothing: take the model that ships already trained.")] = False,
-    data: Annotated[str | None, typer.Option(help="pydoc-topics, a text file, or a folder with train, valid and test texts.")] = None,
+    data: Annotated[str | None, typer.Option(help="pydoc-topics, a text file, or a folder of splits.")] = None,
     board: Annotated[str | None, typer.Option(help="A folder under boards/.")] = None,
     no_build: Annotated[bool, typer.Option("--no-build", help="Stop after the proof: no synthesis, no bitstream.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep finished training of a demo that was stopped.")] = False,
