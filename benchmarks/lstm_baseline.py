@@ -27,20 +27,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.paper_results import DATASET_NAMES, CurvePoint, RunRecord
+from benchmarks.paper_results import DATASET_NAMES, RECORD_FILE, CurvePoint, RunRecord
 from benchmarks.results_file import errors_to_exit_codes, write_text
 from egru.output import progress_console
 from sw_model.datasets import TextDataset, load_text
-from sw_model.dropout import Dropout, DropoutMasks, Mask, MaskShapes
+from sw_model.dropout import Dropout, DropoutMasks, MaskShapes, drop
 from sw_model.errors import UserError
 from sw_model.evaluate import CHUNK, deal
 from sw_model.event_gru import TIED_SPREAD, NetworkShape
 from sw_model.output_folder import require_free, staged_folder
 from sw_model.strict_toml import StrictModel, read_toml, validate
-from sw_model.train import Batches, learning_rate
+from sw_model.train import Batches, learning_rate, steps_per_epoch
 from sw_model.train_config import DataConfig, TrainConfig
 
-RUN_FILE, PROGRESS_FOLDER = "run.json", "unfinished"
+PROGRESS_FOLDER = "unfinished"
 TENSORS_FILE, POSITION_FILE = "tensors.safetensors", "position.json"
 PARAMETER, OPTIMIZER, STATE, BEST = "parameter.", "optimizer.", "state.", "best."
 ALIGNMENT = 64
@@ -217,13 +217,13 @@ class LstmNetwork(nn.Module):
         x = functional.embedding(tokens, self.embedding)
         if masks and masks.word:
             x = x * functional.embedding(tokens, masks.word.factors(x.dtype))
-        x = _drop(masks.embedding if masks else None, x).to(dtype)
+        x = drop(masks.embedding if masks else None, x).to(dtype)
         for index, layer in enumerate(self.lstm_layers()):
             if index:
-                x = _drop(masks.between[index - 1] if masks else None, x)
+                x = drop(masks.between[index - 1] if masks else None, x)
             x, h, c = layer(x, state[index], self.recurrent_dropout)
             after.append((h, c))
-        x = _drop(masks.decoder if masks else None, x)
+        x = drop(masks.decoder if masks else None, x)
         return functional.linear(x, self.embedding.to(dtype), self.decoder_bias.to(dtype)), after
 
 
@@ -405,7 +405,7 @@ class Training:
         self.config, self.dataset, self.padded = config, dataset, padded
         self.device = torch.device(config.device)
         self.batches = Batches(dataset.train, config)
-        self.steps_per_epoch = (len(dataset.train) // config.streams - 1) // config.chunk
+        self.steps_per_epoch = steps_per_epoch(dataset.train, config)
         self.stepper = LstmStepper(config, len(dataset.vocabulary), self.device, padded=padded, graph=graph)
         self.step, self.seconds = 0, 0.0
         self.curve: list[CurvePoint] = []
@@ -504,7 +504,7 @@ class Training:
         )
         # Under way there is none yet, and the validation split's is not it.
         content = record.model_dump(mode="json") | {"test_perplexity": test}
-        write_text(out / RUN_FILE, json.dumps(content, indent=1) + "\n")
+        write_text(out / RECORD_FILE, json.dumps(content, indent=1) + "\n")
 
     def save(self, folder: Path) -> None:
         """Write everything that the rest of the run depends on, all or nothing."""
@@ -581,7 +581,7 @@ def choose_device(name: str | None) -> torch.device:
 
 def _finished(out: Path) -> bool:
     """Whether a run has ended there: its record has a test perplexity, and nothing to go on from is left."""
-    record = out / RUN_FILE
+    record = out / RECORD_FILE
     if not record.is_file() or (out / PROGRESS_FOLDER).exists():
         return False
     return json.loads(record.read_text())["test_perplexity"] is not None
@@ -604,11 +604,6 @@ def _padded(values: Tensor, *shape: int) -> Tensor:
     result = values.new_zeros(shape)
     result[tuple(slice(size) for size in values.shape)] = values
     return result
-
-
-def _drop(mask: Mask | None, x: Tensor) -> Tensor:
-    # The scale in float32: rounded to bf16 it would be wrong for all values alike.
-    return x if mask is None else mask.apply(x.float()).to(x.dtype)
 
 
 def _say(words: str) -> None:

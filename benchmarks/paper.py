@@ -18,6 +18,8 @@ from benchmarks.paper_figures import FIGURES, draw, figure_file
 from benchmarks.paper_report import page
 from benchmarks.paper_results import (
     EVALUATION_STREAMS,
+    MODEL_FOLDER,
+    RECORD_FILE,
     CurvePoint,
     IntegerQuality,
     LayerMacs,
@@ -41,8 +43,6 @@ from sw_model.quantized_model import QuantizedModel
 
 RESULT_FILE = Path("benchmarks/results/paper.json")
 PAGE = "paper_results.md"
-RECORD_FILE = "run.json"
-MODEL_FOLDER = "model"
 #: Points of a training curve that are kept.
 CURVE_POINTS = 60
 LSTM_GATES = 4

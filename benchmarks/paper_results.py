@@ -20,6 +20,8 @@ Count = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 DATASET_NAMES: dict[Dataset, str] = {"ptb": "Penn Treebank", "wikitext2": "WikiText-2"}
+#: What training leaves in the folder of a run.
+RECORD_FILE, MODEL_FOLDER = "run.json", "model"
 #: Streams that a test split is dealt over; these leave no word out.
 EVALUATION_STREAMS: dict[Dataset, int] = {"ptb": 31, "wikitext2": 64}
 #: A run whose name ends like this is one of several that differ in their seed alone.

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from benchmarks.paper_results import EVALUATION_STREAMS, CurvePoint, Dataset, RunRecord
+from benchmarks.paper_results import EVALUATION_STREAMS, MODEL_FOLDER, RECORD_FILE, CurvePoint, Dataset, RunRecord
 from benchmarks.results_file import errors_to_exit_codes, write_results
 from sw_model import checkpoint
 from sw_model.datasets import TextDataset, load_text
@@ -19,10 +19,8 @@ from sw_model.evaluate import evaluate_network
 from sw_model.export import export_checkpoint
 from sw_model.output_folder import staged_folder
 from sw_model.pruning import density
-from sw_model.train import run_phase
+from sw_model.train import run_phase, steps_per_epoch
 from sw_model.train_config import Recipe, TrainConfig, load_recipe
-
-RUN_FILE, MODEL_FOLDER = "run.json", "model"
 
 app = typer.Typer(add_completion=False)
 
@@ -86,14 +84,14 @@ class _Series:
         return folder
 
     def _record(self, name: str, folder: Path, phases: list[Path], sparsity: float, bits: int | None) -> None:
-        if (self._records / name / RUN_FILE).is_file():
+        if (self._records / name / RECORD_FILE).is_file():
             return
         loaded = checkpoint.load(folder)
         device = torch.device(self._recipe.dense.device)
         network = loaded.network().double().to(device)
         measured = evaluate_network(network, self._text.test, EVALUATION_STREAMS[self._dataset], digest=bits is not None)
         config, histories = self._recipe.dense, [checkpoint.load(phase).manifest.metrics for phase in phases]
-        per_epoch = (len(self._text.train) // config.streams - 1) // config.chunk
+        per_epoch = steps_per_epoch(self._text.train, config)
         record = RunRecord(
             name=name,
             dataset=self._dataset,
@@ -121,7 +119,7 @@ class _Series:
         with staged_folder(self._records / name, force=True) as staging:
             if bits is not None:
                 export_checkpoint(folder).save(staging / MODEL_FOLDER)
-            write_results(record, staging / RUN_FILE)
+            write_results(record, staging / RECORD_FILE)
 
 
 def _pruned(config: TrainConfig, sparsity: float) -> TrainConfig:

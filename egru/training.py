@@ -21,11 +21,10 @@ from egru.output import print_json, words_to_stderr
 from sw_model import checkpoint
 from sw_model.datasets import load_text
 from sw_model.errors import UserError
+from sw_model.stepper import STREAM_TILE
 from sw_model.train import run_phase
 from sw_model.train_config import DataConfig, TrainConfig
 
-#: The fused kernels take streams in tiles of a multiple of this, see `sw_model.fused_network`.
-STREAM_TILE = 16
 GPU_EXTRA = "pip install 'egru-fpga[gpu]'"
 
 

@@ -115,3 +115,8 @@ class DropoutMasks:
             if mask is not None:
                 mask.draw()
         return self
+
+
+def drop(mask: Mask | None, x: Tensor) -> Tensor:
+    """Apply a mask, if there is one."""
+    return x if mask is None else mask.apply(x)

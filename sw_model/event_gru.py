@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sw_model.dropout import DropoutMasks, Mask, MaskShapes
+from sw_model.dropout import DropoutMasks, Mask, MaskShapes, drop
 from sw_model.scan_gradient import Surrogate, scan_with_gradient, strict_step
 from sw_model.strict_toml import StrictModel
 
@@ -303,13 +303,13 @@ class EventNetwork(nn.Module):
         for index in range(len(states)):
             recurrent = masks.recurrent[index] if masks else None
             if events:
-                scan = self._later_layer(index, _drop(masks.between[index - 1] if masks else None, events[-1]), recurrent)
+                scan = self._later_layer(index, drop(masks.between[index - 1] if masks else None, events[-1]), recurrent)
             else:
                 scan = self._first_layer(tokens, masks, recurrent)
             y, spikes, states[index] = scan_with_gradient(run_scan, scan, states[index])
             events.append(y)
             fired.append(spikes)
-        x = _drop(masks.decoder if masks else None, events[-1])
+        x = drop(masks.decoder if masks else None, events[-1])
         weight = self.arithmetic.weight("decoder", self.decoder_weight)
         logits = functional.linear(x, weight, self.arithmetic.decoder_bias(self.decoder_bias))
         return NetworkOutput(logits, events, fired, states)
@@ -321,7 +321,7 @@ class EventNetwork(nn.Module):
     def _first_layer(self, tokens: Tensor, masks: DropoutMasks | None, recurrent: Mask | None) -> Scan:
         layer = self.event_layers()[0]
         split = 2 * layer.neurons
-        rows = _drop(masks.word if masks else None, self.arithmetic.weight("embedding", self.embedding))
+        rows = drop(masks.word if masks else None, self.arithmetic.weight("embedding", self.embedding))
         by_place = masks is not None and masks.embedding is not None
         if masks is not None and masks.embedding is not None:
             rows = masks.embedding.apply(functional.embedding(tokens, rows))
@@ -345,7 +345,7 @@ class EventNetwork(nn.Module):
 
     def _scan(self, index: int, input_sums: Tensor | None, offset: Tensor, candidate_input: Tensor, recurrent: Mask | None) -> Scan:
         layer = self.event_layers()[index]
-        weight = _drop(recurrent, self.arithmetic.weight(f"layers.{index}", layer.recurrent_weight))
+        weight = drop(recurrent, self.arithmetic.weight(f"layers.{index}", layer.recurrent_weight))
         return Scan(
             arithmetic=self.arithmetic,
             surrogate=Surrogate(self.config.surrogate_damp, self.config.surrogate_support),
@@ -360,7 +360,3 @@ class EventNetwork(nn.Module):
         """Run `forward` with its types kept."""
         output: NetworkOutput = super().__call__(*args, **kwargs)
         return output
-
-
-def _drop(mask: Mask | None, x: Tensor) -> Tensor:
-    return x if mask is None else mask.apply(x)

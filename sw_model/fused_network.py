@@ -28,6 +28,7 @@ from sw_model.errors import UserError
 from sw_model.event_gru import EventNetwork, LayerState
 from sw_model.fixed_point import Formats, symmetric_limit
 from sw_model.quantizers import DECODER_BIAS_BITS, LoopQuant, QuantizedArithmetic
+from sw_model.stepper import STREAM_TILE
 
 ALIGNMENT = 64
 MAX_PROGRAM_STREAMS = 128
@@ -249,8 +250,9 @@ class FusedNetwork:
     # Allocation
 
     def _check(self) -> None:
-        if self.streams % 16:
-            raise UserError(f"streams={self.streams}", "is not a multiple of 16", f"use {-(-self.streams // 16) * 16}")
+        if self.streams % STREAM_TILE:
+            above = -(-self.streams // STREAM_TILE) * STREAM_TILE
+            raise UserError(f"streams={self.streams}", f"is not a multiple of {STREAM_TILE}", f"use {above}")
         formats = self._formats
         if self._arithmetic and self.precision.element == torch.bfloat16 and formats.event_bits > 8:
             raise UserError(

@@ -13,7 +13,7 @@ from torch import Tensor
 from sw_model import triton_kernels as kernels
 from sw_model.event_gru import THRESHOLD_MAX, EventNetwork, LayerState
 from sw_model.fused_network import FlatParameters, FusedNetwork, Precision, Tiles, corner
-from sw_model.stepper import OPTIMIZER, state_tensors, states_of
+from sw_model.stepper import OPTIMIZER, rank, ranks, state_tensors, states_of
 from sw_model.train_config import TrainConfig
 
 BLOCK, ROUNDS = 1024, 8
@@ -84,7 +84,7 @@ class FusedStepper:
         # cuBLAS on several streams is deterministic only with workspaces of its own for each.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         self._network = network
-        self._ranks = dist.get_world_size() if dist.is_initialized() else 1
+        self._ranks = ranks()
         activity = (config.activity.target, config.activity.weight) if config.activity else None
         self.fused = FusedNetwork(
             network, config.dropout, streams=config.streams // self._ranks, steps=config.chunk, device=device, activity=activity,
@@ -175,6 +175,5 @@ class FusedStepper:
         for key, moments in ((FIRST_MOMENT, self.optimizer.first), (SECOND_MOMENT, self.optimizer.second)):
             if moments is not None:
                 moments.copy_from({name: tensors[f"{OPTIMIZER}{name}/{key}"] for name, _ in self._network.named_parameters()})
-        rank = dist.get_rank() if self._ranks > 1 else 0
         states = states_of(tensors, len(self.fused.layers))
-        self.fused.set_state([LayerState(state.c.chunk(self._ranks)[rank], state.y.chunk(self._ranks)[rank]) for state in states])
+        self.fused.set_state([LayerState(state.c.chunk(self._ranks)[rank()], state.y.chunk(self._ranks)[rank()]) for state in states])

@@ -6,6 +6,7 @@
 from typing import Protocol
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,6 +16,18 @@ from sw_model.pruning import apply_masks
 from sw_model.train_config import TrainConfig
 
 OPTIMIZER, STATE = "optimizer.", "state."
+#: The fused kernels take the streams of a process in multiples of this.
+STREAM_TILE = 16
+
+
+def rank() -> int:
+    """Return which of the processes that train together this one is."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def ranks() -> int:
+    """Return how many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 class Stepper(Protocol):

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from sw_model.export import export_checkpoint
 from sw_model.output_folder import require_free
 from sw_model.pruning import apply_masks, density, magnitude_masks, require_fit
 from sw_model.quantizers import QuantizedArithmetic, quantize
-from sw_model.stepper import PlainStepper, Stepper
+from sw_model.stepper import PlainStepper, Stepper, rank, ranks
 from sw_model.train_config import DataConfig, Recipe, TrainConfig, load_recipe
 
 __all__ = [
@@ -44,6 +43,7 @@ __all__ = [
     "load_recipe",
     "progress_folder",
     "run_phase",
+    "steps_per_epoch",
 ]
 
 BEST, STEPPER = "best.", "stepper."
@@ -90,8 +90,8 @@ def run_phase(
         phase = _Phase(config, dataset, start_from)
         if resume and unfinished.exists():
             phase.restore(checkpoint.load(unfinished))
-        phase.run(unfinished, show=progress and _rank() == 0)
-    if _rank() == 0:
+        phase.run(unfinished, show=progress and rank() == 0)
+    if rank() == 0:
         phase.write(out_folder, force=force)
         _remove(unfinished)
     return phase.metrics()
@@ -263,7 +263,7 @@ class _Phase:
         tensors |= {f"{BEST}{name}": weight for name, weight in self.best_weights.items()}
         tensors |= {f"{BEST}{checkpoint.MASK}{name}": mask for name, mask in self.best_masks.items()}
         tensors |= {f"{STEPPER}{name}": tensor for name, tensor in self.stepper.tensors().items()}
-        if _rank() == 0:
+        if rank() == 0:
             checkpoint.save(folder, self._manifest({}, training), {name: t.clone() for name, t in tensors.items()}, force=True)
 
     def restore(self, loaded: Checkpoint) -> None:
@@ -324,7 +324,7 @@ class Batches:
         self._seed, self._chunk = config.seed, config.chunk
         self._steps = len(tokens) // config.streams
         self._streams = config.streams
-        self._chunks = (self._steps - 1) // config.chunk
+        self._chunks = steps_per_epoch(tokens, config)
         if self._chunks < 1:
             raise UserError(
                 f"a training text of {len(tokens)} symbols",
@@ -340,10 +340,15 @@ class Batches:
         if epoch != self._epoch:
             offset = int(np.random.default_rng((self._seed, epoch)).integers(len(self._tokens)))
             rolled = np.roll(self._tokens, -offset)[: self._streams * self._steps]
-            own = np.split(rolled.reshape(self._streams, self._steps), _ranks())[_rank()]
+            own = np.split(rolled.reshape(self._streams, self._steps), ranks())[rank()]
             self._epoch, self._dealt = epoch, torch.as_tensor(np.ascontiguousarray(own.T)).to(self._device)
         start = index * self._chunk
         return self._dealt[start : start + self._chunk + 1], index == 0
+
+
+def steps_per_epoch(tokens: np.ndarray, config: TrainConfig) -> int:
+    """Return how many chunks the training text has for every stream."""
+    return (len(tokens) // config.streams - 1) // config.chunk
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -361,14 +366,6 @@ def _stepper(network: EventNetwork, config: TrainConfig) -> Stepper:
     from sw_model.fused_stepper import FusedStepper
 
     return FusedStepper(network, config, torch.device(config.device))
-
-
-def _rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def _ranks() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def _require_vocabulary(loaded: Checkpoint, dataset: TextDataset) -> None:

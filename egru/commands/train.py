@@ -16,9 +16,7 @@ Device = Annotated[
 
 def train(
     config: Annotated[Path | None, typer.Option(help="TOML file; its tables [data] and [dense], or [qat], are read.")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="pydoc-topics (the default), a text file, or a folder of splits.")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="pydoc-topics (the default), a text file, or a folder of splits.")] = None,
     unit: Annotated[Unit | None, typer.Option(help="What one symbol is, for a new network; characters if not given.")] = None,
     start_from: Annotated[Path | None, typer.Option("--from", help="Checkpoint to go on from; a new network if not given.")] = None,
     quantise: Annotated[bool, typer.Option("--quantise", help="Train quantisation-aware, by the table [qat]; needs --from.")] = False,

@@ -14,8 +14,8 @@ from torch.nn import functional
 from typer.testing import CliRunner, Result
 
 from benchmarks import lstm_baseline
-from benchmarks.lstm_baseline import NEVER, PROGRESS_FOLDER, RUN_FILE, LstmNetwork, LstmStepper, Training, aligned, load_lstm_recipe
-from benchmarks.paper_results import CurvePoint, RunRecord
+from benchmarks.lstm_baseline import NEVER, PROGRESS_FOLDER, LstmNetwork, LstmStepper, Training, aligned, load_lstm_recipe
+from benchmarks.paper_results import RECORD_FILE, CurvePoint, RunRecord
 from sw_model.datasets import TextDataset, load_text
 from sw_model.evaluate import deal
 from sw_model.train import Batches, learning_rate
@@ -217,7 +217,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(recipe: Path, text: Path, tmp_
     result = command(*common, "--out", whole)
     assert result.exit_code == 0, result.output
     assert command(*common, "--out", parts, "--seconds", "0").exit_code == 0
-    assert not (parts / RUN_FILE).exists()  # nothing is known of its quality yet
+    assert not (parts / RECORD_FILE).exists()  # nothing is known of its quality yet
     assert command(*common, "--out", parts).exit_code == 2  # neither --resume nor a free folder
 
     # A run that is killed after its seventh step has its checkpoint of the sixth, and its record of the fourth.
@@ -230,22 +230,22 @@ def test_a_stopped_run_goes_on_to_the_same_result(recipe: Path, text: Path, tmp_
     training.stepper.step = lambda *given: (next(calls), steps(*given))[1]  # type: ignore[method-assign]
     with pytest.raises(StopIteration):
         training.run(parts, recipe.stem)
-    under_way = json.loads((parts / RUN_FILE).read_text())
+    under_way = json.loads((parts / RECORD_FILE).read_text())
     assert (under_way["steps"], under_way["test_perplexity"]) == (4, None)
     result = command(*common, "--out", parts, "--resume")
     assert result.exit_code == 0, result.output
 
-    records = [RunRecord.model_validate_json((folder / RUN_FILE).read_text()) for folder in (whole, parts)]
+    records = [RunRecord.model_validate_json((folder / RECORD_FILE).read_text()) for folder in (whole, parts)]
     assert records[0].model_dump(exclude={"name", "seconds"}) == records[1].model_dump(exclude={"name", "seconds"})
     record = records[1]
     assert (record.name, record.dataset, record.cell, record.recipe, record.steps) == ("parts", "ptb", "lstm", "small", 12)
     assert [round(point.epoch * 14) for point in record.curve] == [4, 8, 12]
     assert record.validation_perplexity == min(point.validation_perplexity for point in record.curve) < 9
     assert record.test_perplexity < 9
-    assert [path.name for path in parts.iterdir()] == [RUN_FILE]
-    before = (parts / RUN_FILE).read_bytes()
+    assert [path.name for path in parts.iterdir()] == [RECORD_FILE]
+    before = (parts / RECORD_FILE).read_bytes()
     assert command(*common, "--out", parts, "--resume").exit_code == 0
-    assert (parts / RUN_FILE).read_bytes() == before
+    assert (parts / RECORD_FILE).read_bytes() == before
 
 
 def test_what_would_be_another_run_is_not_resumed(recipe: Path, text: Path, tmp_path: Path) -> None:

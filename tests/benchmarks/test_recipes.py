@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.lstm_baseline import load_lstm_recipe
 from benchmarks.paper_results import DATASET_NAMES
-from egru.training import STREAM_TILE
+from sw_model.stepper import STREAM_TILE
 from sw_model.train_config import TrainConfig, load_recipe
 
 LSTM_RECIPES = Path(__file__).parents[2] / "benchmarks" / "recipes"

@@ -164,9 +164,9 @@ def test_every_process_gets_its_own_streams(monkeypatch: pytest.MonkeyPatch) -> 
     config, tokens, steps = _config(streams=6, chunk=8), np.arange(200), (0, 1, 7)
     whole = Batches(tokens, config)
     wanted = [whole.at(step) for step in steps]
-    monkeypatch.setattr(train, "_ranks", lambda: 3)
+    monkeypatch.setattr(train, "ranks", lambda: 3)
     for rank in range(3):
-        monkeypatch.setattr(train, "_rank", lambda rank=rank: rank)
+        monkeypatch.setattr(train, "rank", lambda rank=rank: rank)
         own = Batches(tokens, config)
         for step, (chunk, first) in zip(steps, wanted, strict=True):
             found, begins = own.at(step)
