@@ -33,39 +33,47 @@ def main(
     recipe: Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")] = "ptb",
     sparsity: Annotated[list[float] | None, typer.Option(help="A branch; 0 prunes nothing. May be repeated.")] = None,
     weight_bits: Annotated[list[int] | None, typer.Option(help="Quantise every branch so; may be repeated.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="In place of the recipe's.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of the branches, in place of the recipe's; the trunk keeps its own.")] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
     records: Annotated[Path | None, typer.Option(help="Records and models go here; the folder of the checkpoints if not given.")] = None,
 ) -> None:
     """Train trunk and branches, and leave a folder with run.json and, where quantised, the exported model for each."""
     with errors_to_exit_codes():
-        settings = _overridden(load_recipe(recipe), weight_decay, seed)
+        settings = overridden(load_recipe(recipe), weight_decay, seed)
         text = load_text(data, settings.data.unit, max_vocabulary=settings.data.max_vocabulary)
-        series = _Series(settings, text, dataset, Path(recipe).stem, _suffix(weight_decay, seed), out, records or out)
+        series = _Series(settings, text, dataset, Path(recipe).stem, _seed_suffix(seed), _decay_suffix(weight_decay), out, records or out)
         series.run(sparsity or [], weight_bits or [])
 
 
-def _overridden(recipe: Recipe, weight_decay: float | None, seed: int | None) -> Recipe:
-    changes = {name: value for name, value in (("weight_decay", weight_decay), ("seed", seed)) if value is not None}
-    return recipe.model_copy(update={phase: getattr(recipe, phase).model_copy(update=changes) for phase in ("dense", "prune", "qat")})
+def overridden(recipe: Recipe, weight_decay: float | None, seed: int | None) -> Recipe:
+    """Return a recipe with another seed everywhere, and another weight decay in the branches."""
+    of_all = {} if seed is None else {"seed": seed}
+    of_branches = of_all if weight_decay is None else of_all | {"weight_decay": weight_decay}
+    changes = {"dense": of_all, "prune": of_branches, "qat": of_branches}
+    return recipe.model_copy(update={phase: getattr(recipe, phase).model_copy(update=change) for phase, change in changes.items()})
 
 
-def _suffix(weight_decay: float | None, seed: int | None) -> str:
-    """Tell the runs of one recipe apart; what ends in -seedN, `benchmarks.paper` takes for repetitions."""
-    decay = "" if weight_decay is None else f"-decay{weight_decay:g}"
-    return decay + ("" if seed is None else f"-seed{seed}")
+def _decay_suffix(weight_decay: float | None) -> str:
+    return "" if weight_decay is None else f"-decay{weight_decay:g}"
+
+
+def _seed_suffix(seed: int | None) -> str:
+    """Tell runs that differ in the seed apart; `benchmarks.paper` takes what ends so for repetitions."""
+    return "" if seed is None else f"-seed{seed}"
 
 
 class _Series:
     """All runs that share a trunk."""
 
-    def __init__(self, recipe: Recipe, text: TextDataset, dataset: Dataset, name: str, suffix: str, out: Path, records: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, text: TextDataset, dataset: Dataset, name: str, seed: str, decay: str, out: Path, records: Path
+    ) -> None:
         self._recipe, self._text, self._dataset, self._out, self._records = recipe, text, dataset, out, records
-        self._name, self._suffix = name, suffix
+        self._name, self._trunk, self._suffix = name, f"trunk{seed}", decay + seed
 
     def run(self, sparsities: Iterable[float], widths: Iterable[int]) -> None:
         """Train what is not trained yet."""
-        trunk = self._phase(f"trunk{self._suffix}", self._recipe.dense, None)
+        trunk = self._phase(self._trunk, self._recipe.dense, None)
         for sparsity in sparsities:
             name = f"{self._name}-{round(100 * sparsity):02d}"
             branch = self._phase(f"{name}{self._suffix}", _pruned(self._recipe.prune, sparsity), trunk)
@@ -87,10 +95,10 @@ class _Series:
         if (self._records / name / RECORD_FILE).is_file():
             return
         loaded = checkpoint.load(folder)
-        device = torch.device(self._recipe.dense.device)
+        device = torch.device(self._recipe.prune.device)
         network = loaded.network().double().to(device)
         measured = evaluate_network(network, self._text.test, EVALUATION_STREAMS[self._dataset], digest=bits is not None)
-        config, histories = self._recipe.dense, [checkpoint.load(phase).manifest.metrics for phase in phases]
+        config, histories = self._recipe.prune, [checkpoint.load(phase).manifest.metrics for phase in phases]
         per_epoch = steps_per_epoch(self._text.train, config)
         record = RunRecord(
             name=name,

@@ -5,10 +5,11 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.paper_results import RunRecord
-from benchmarks.paper_training import app
+from benchmarks.paper_training import app, overridden
 from sw_model.datasets import load_text
 from sw_model.evaluate import evaluate_model
 from sw_model.quantized_model import QuantizedModel
+from sw_model.train_config import load_recipe
 
 PHASE = """
 streams = 16
@@ -99,3 +100,11 @@ def test_a_lost_record_is_made_again_without_training(trained: Path) -> None:
     path.unlink()
     _train(trained)
     assert json.loads(path.read_text()) == before
+
+
+def test_another_weight_decay_is_that_of_the_branches(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    recipe = load_recipe(str(tmp_path / "recipe.toml"))
+    changed = overridden(recipe, weight_decay=0.5, seed=7)
+    assert (changed.dense.weight_decay, changed.prune.weight_decay, changed.qat.weight_decay) == (recipe.dense.weight_decay, 0.5, 0.5)
+    assert {changed.dense.seed, changed.prune.seed, changed.qat.seed} == {7}
