@@ -1,6 +1,7 @@
 """Trains the language models that `benchmarks.paper` collects: a dense trunk, and from it one branch per sparsity and width of the weights.
 
-Every phase is resumed when the command is given again, so a machine that is lent for some minutes at a time is enough.
+Every phase is resumed when the command is given again, so a machine that is lent for some minutes at a time is enough. With several GPUs,
+``torchrun`` trains the trunk on all of them, and then each GPU can have branches of its own: a command with its own ``--sparsity``.
 """
 
 import time
@@ -13,12 +14,15 @@ import typer
 
 from benchmarks.paper_results import EVALUATION_STREAMS, MODEL_FOLDER, RECORD_FILE, CurvePoint, Dataset, RunRecord
 from benchmarks.results_file import errors_to_exit_codes, write_results
+from egru.training import Processes, require_device
 from sw_model import checkpoint
 from sw_model.datasets import TextDataset, load_text
+from sw_model.errors import UserError
 from sw_model.evaluate import evaluate_network
 from sw_model.export import export_checkpoint
 from sw_model.output_folder import staged_folder
 from sw_model.pruning import density
+from sw_model.stepper import rank
 from sw_model.train import run_phase, steps_per_epoch
 from sw_model.train_config import Recipe, TrainConfig, load_recipe
 
@@ -40,9 +44,15 @@ def main(
     """Train trunk and branches, and leave a folder with run.json and, where quantised, the exported model for each."""
     with errors_to_exit_codes():
         settings = overridden(load_recipe(recipe), weight_decay, seed)
+        processes = Processes.from_environment()
+        if sparsity and processes.count > 1:
+            rule = "trains branches, each of which takes one GPU"
+            raise UserError(f"--sparsity on {processes.count} processes", rule, "use torchrun without it, for the trunk")
+        require_device(settings.dense, processes)
         text = load_text(data, settings.data.unit, max_vocabulary=settings.data.max_vocabulary)
         series = _Series(settings, text, dataset, Path(recipe).stem, _seed_suffix(seed), _decay_suffix(weight_decay), out, records or out)
-        series.run(sparsity or [], weight_bits or [])
+        with processes.joined():
+            series.run(sparsity or [], weight_bits or [])
 
 
 def overridden(recipe: Recipe, weight_decay: float | None, seed: int | None) -> Recipe:
@@ -87,8 +97,9 @@ class _Series:
         folder = self._out / name
         started = time.monotonic()
         metrics = run_phase(config, self._text, folder, start_from, resume=True, progress=False)
-        perplexity = 2.0 ** metrics["validation_bits"]
-        print(f"{name}: {metrics['steps']} steps, validation {perplexity:.2f}, {time.monotonic() - started:.0f} s of this call", flush=True)
+        perplexity, seconds = 2.0 ** metrics["validation_bits"], time.monotonic() - started
+        if rank() == 0:
+            print(f"{name}: {metrics['steps']} steps, validation {perplexity:.2f}, {seconds:.0f} s of this call", flush=True)
         return folder
 
     def _record(self, name: str, folder: Path, phases: list[Path], sparsity: float, bits: int | None) -> None:
@@ -112,7 +123,7 @@ class _Series:
             steps=sum(metrics["steps"] for metrics in histories),
             seconds=sum(metrics["seconds"] for metrics in histories),
             gpu=torch.cuda.get_device_name() if device.type == "cuda" else "none",
-            gpus=1,
+            gpus=max(metrics["processes"] for metrics in histories),
             seed=config.seed,
             recipe=self._name,
             parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),

@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -74,21 +75,27 @@ def run_phase(
 
     Returns:
         The metrics that the checkpoint holds: ``steps``, ``best_step``, ``validation_bits``, ``event_density``, ``weight_density``,
-        ``history`` and ``seconds``.
+        ``history``, ``seconds`` and ``processes``, how many trained it together.
 
     Raises:
         UserError: When a folder may not be written, a checkpoint does not fit, or the loss is no longer a number.
     """
     out_folder = Path(out_folder)
     unfinished = progress_folder(out_folder)
-    if resume and (out_folder / checkpoint.MANIFEST_FILE).is_file() and not unfinished.exists():
-        return checkpoint.load(out_folder).manifest.metrics
+    # Its manifest is the first thing that goes when it is removed.
+    begun = (unfinished / checkpoint.MANIFEST_FILE).is_file()
+    if resume and (out_folder / checkpoint.MANIFEST_FILE).is_file():
+        finished = checkpoint.load(out_folder)
+        # Both are there where a run was killed between its last two acts.
+        if not begun or (not force and finished.manifest.training.get("config") == config.model_dump(mode="json")):
+            _remove(unfinished)
+            return _metrics(finished)
     require_free(out_folder, force=force)
-    if unfinished.exists() and not (resume or force):
+    if begun and not (resume or force):
         raise UserError(f"folder {unfinished}", "holds an unfinished run", "resume it, or give --force to drop it")
     with torch.random.fork_rng(devices=[]), _threads(config.threads):
         phase = _Phase(config, dataset, start_from)
-        if resume and unfinished.exists():
+        if resume and begun:
             phase.restore(checkpoint.load(unfinished))
         phase.run(unfinished, show=progress and rank() == 0)
     if rank() == 0:
@@ -238,6 +245,7 @@ class _Phase:
             "weight_density": self.best["weight_density"],
             "history": self.history,
             "seconds": self.seconds,
+            "processes": ranks(),
         }
 
     def write(self, out_folder: Path, *, force: bool) -> None:
@@ -272,10 +280,19 @@ class _Phase:
         Raises:
             UserError: When it was written by another configuration or for another text.
         """
-        training = loaded.manifest.training
-        if training.get("config") != self.config.model_dump(mode="json"):
+        if loaded.manifest.training.get("config") != self.config.model_dump(mode="json"):
             raise UserError(f"unfinished run {loaded.folder}", "has another configuration", "resume with the same one, or give --force")
         _require_vocabulary(loaded, self.dataset)
+        try:
+            _Progress.model_validate(loaded.manifest.training)
+            self._take_up(loaded)
+        except ValueError as error:
+            raise UserError(f"unfinished run {loaded.folder}", f"is altered ({_first(error)})", "give --force to drop it") from None
+
+    def _take_up(self, loaded: Checkpoint) -> None:
+        training = loaded.manifest.training
+        if loaded.manifest.network != self.network.config or not 0 < loaded.manifest.step < self.config.steps:
+            raise ValueError("network or step is another")
         arithmetic = self.network.arithmetic
         if isinstance(arithmetic, QuantizedArithmetic):
             arithmetic.set_exponents(loaded.manifest.exponents or {})
@@ -286,6 +303,9 @@ class _Phase:
         self.best_masks = {name.removeprefix(checkpoint.MASK): t for name, t in best.items() if name.startswith(checkpoint.MASK)}
         self.best_weights = {name: t for name, t in best.items() if not name.startswith(checkpoint.MASK)}
         weights = loaded.group(checkpoint.PARAMETER)
+        shapes = {name: weight.shape for name, weight in weights.items()} if self.best else {}
+        if {name: weight.shape for name, weight in self.best_weights.items()} != shapes:
+            raise ValueError("the best weights are those of another network")
         with torch.no_grad():
             for name, parameter in self.network.named_parameters():
                 parameter.copy_(weights[name])
@@ -306,6 +326,53 @@ class _Phase:
             metrics=metrics,
             training=training,
         )
+
+
+class _Entry(BaseModel):
+    """What a validation measured."""
+
+    step: int
+    bits: float
+    event_density: float
+    weight_density: float
+
+
+class _Metrics(BaseModel):
+    """What a finished phase measured, see `run_phase`."""
+
+    steps: int
+    best_step: int
+    validation_bits: float
+    event_density: float
+    weight_density: float
+    history: list[_Entry]
+    seconds: float
+
+
+class _Progress(BaseModel):
+    """What a checkpoint of an unfinished phase says of training, beside its configuration."""
+
+    best: _Entry | Annotated[dict[str, Any], Field(max_length=0)]
+    history: list[_Entry]
+    stale: int
+    seconds: float
+    start_sparsity: float
+
+
+def _metrics(finished: Checkpoint) -> dict[str, Any]:
+    try:
+        _Metrics.model_validate(finished.manifest.metrics)
+    except ValueError as error:
+        what = f"checkpoint {finished.folder}"
+        raise UserError(what, f"holds other metrics than a phase measures ({_first(error)})", checkpoint.REMEDY) from None
+    return finished.manifest.metrics
+
+
+def _first(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    detail = error.errors()[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
 
 
 class Batches:
