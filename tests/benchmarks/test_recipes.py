@@ -36,7 +36,7 @@ def test_the_lstm_is_the_egru_s_peer(name: str) -> None:
     assert lstm.data == recipe.data
     for field in ("embedding_size", "hidden_sizes", "tied_decoder"):
         assert getattr(lstm.dense.network, field) == getattr(recipe.dense.network, field)
-    for field in ("streams", "chunk", "learning_rate", "betas", "weight_decay"):
+    for field in ("streams", "chunk", "learning_rate", "weight_decay"):
         values = {getattr(phase, field) for phase in (recipe.dense, recipe.prune, lstm.dense)}
         assert len(values) == 1, field
 
