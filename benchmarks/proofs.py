@@ -111,21 +111,30 @@ def _verdict(result: PropertyResult) -> str:
 
 _HEAD = """# Proofs
 
-What is proved of the hand-written RTL, for every input that a wrapper allows, not only for those that a bench has tried. `make prove` runs
-the proofs with yosys, SymbiYosys and z3 and writes this page from `benchmarks/results/proofs.json`; the quick ones are among the tests. A
-proof is a wrapper in `sim/proofs/`: its `assume` lines are what the neighbours must do, its labelled `assert` lines what the module does.
+What is proved of the RTL, for every input that a wrapper allows, not only for those that a bench has tried. `make prove` runs the proofs
+with yosys, SymbiYosys and z3 and writes this page from `benchmarks/results/proofs.json`; the quick ones are among the tests. A proof is a
+wrapper in `sim/proofs/`: its `assume` lines are what the neighbours must do, its labelled `assert` lines what the module does.
 
 *proved* is k-induction: it holds in every reachable state, however long the module runs. *bounded to depth N*: in the first N cycles.
 Either is a statement about the parameters named here, with narrow data; a queue does not look at its words, so their width changes nothing.
-Reset is low in the first cycle and never again: a reset in the midst of work, the soft reset too, is left to the benches.
+The reset is low in the first cycle and whenever it likes after that: every property also says that after a reset in the midst of work the
+module behaves as from the start. The soft reset of a core is such a reset for the modules in it.
+
+Where a wrapper says so, some modules are cut out: what leaves them is free, except for what their own proofs say and the wrapper assumes.
+`egru_top` is the generated top of a core of one layer, as a whole, with its memories and its rounding cut out: whatever they hold.
 
 Each proof can fail: for each module the table (`sim/proof_table.py`) names a fault, which `python -m benchmarks.proofs --planted` plants in
 a copy and expects to be found.
 
-Not covered: numbers (`egru_accumulator`, `egru_rescale`, the pipeline of `egru_update_unit`) are the benches' matter, which compare them
-with the reference. `egru_uart_bridge`, `egru_uart_rx`, `egru_frame_receiver`, `egru_frame_buffer`, `egru_reset_sync`, the queue of
-`egru_update_unit`, and `egru_step_sequencer` and `egru_row_reader` with several layers have benches only. The generated top is not proved
-as a whole: its logit stream is the port of `egru_readout`, its tokens go to `egru_step_sequencer`, its registers are `egru_axil_registers`.
+Accumulators cannot overflow, in two parts. `egru_accumulator` gives exact sums as long as no true partial sum leaves the range of its
+width. `hls_gen.hardware_config` gives it that width: for each row the positive weights times the largest event, and the negative ones, in
+whole numbers and with the bias where there is one (docs/semantics.md, section 7); where weights may be changed later, for any weights of
+the shape. `tests/benchmarks/test_proofs.py` takes models to the very ends of that range.
+
+Not covered: other numbers (`egru_rescale`, the pipeline of `egru_update_unit`) are the benches' matter, which compare them with the
+reference; so are `egru_rom`, which is a memory, and `egru_column_directory` but for its part in `egru_lane`. Of the top only the rules of
+its ports are proved; that a token gives exactly its logits is proved piece by piece (`egru_step_sequencer`, `egru_readout`, the queues
+between) and tried as a whole by the benches.
 """
 
 

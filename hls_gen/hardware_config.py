@@ -12,12 +12,15 @@ from sw_model.errors import UserError
 from sw_model.fixed_point import signed_bits, symmetric_limit
 from sw_model.quantized_model import QuantizedDecoder, QuantizedLayer, QuantizedModel
 
+LOGIT_BITS = 32
 MAX_LANES = 64
 MAX_SHARED_LAYERS = 8
 SMALLEST_CAPACITY = 256  # words of the smallest block RAM (iCE40) at its full width
 
 
-Positive = Annotated[int, Field(ge=1)]
+#: Entries of a lane; more than the largest part holds.
+MAX_CAPACITY = 1 << 20
+Capacity = Annotated[int, Field(ge=1, le=MAX_CAPACITY)]
 
 
 class HardwareConfig(BaseModel):
@@ -54,7 +57,7 @@ class HardwareConfig(BaseModel):
     stream_depth: int = Field(default=8, ge=2, le=64)
     counter_bits: int = Field(default=40, ge=16, le=64)
     weights: Literal["fixed", "swappable", "loadable"] = "fixed"
-    weight_capacity: Positive | tuple[Positive, ...] | None = None
+    weight_capacity: Capacity | tuple[Capacity, ...] | None = None
 
     @model_validator(mode="after")
     def _capacity_has_a_use(self) -> Self:
@@ -232,8 +235,9 @@ def _engine(
 def _decoder(model: QuantizedModel, config: HardwareConfig, lanes: int, inputs: int, capacity: int | None) -> BlockPlan:
     decoder, formats = model.decoder, model.formats
     acc_bits = _decoder_accumulator_bits(decoder, config, formats.event_max, decoder.weight_bits + formats.event_bits)
-    if acc_bits > 32:
-        raise UserError(f"decoder accumulator of {acc_bits} bits", "exceeds the 32-bit logit stream", "use fewer weight or event bits")
+    if acc_bits > LOGIT_BITS:
+        rule = f"exceeds the {LOGIT_BITS}-bit logit stream"
+        raise UserError(f"decoder accumulator of {acc_bits} bits", rule, "use fewer weight or event bits")
     load = np.count_nonzero(decoder.weight, axis=1)
     packing = _deal(config, load, lanes)
     return BlockPlan(
@@ -332,6 +336,14 @@ def _extreme_rows(sources: int, weight_bits: int) -> np.ndarray:
 
 def _decoder_accumulator_bits(decoder: QuantizedDecoder, config: HardwareConfig, event_max: int, product_bits: int) -> int:
     needed = _accumulator_bits(decoder.weight, decoder.bias, event_max, product_bits)
+    if needed > LOGIT_BITS:
+        low, high = _extremes(decoder.weight, decoder.bias, event_max)
+        worst = int(np.argmax(np.maximum(high, -1 - low)))
+        raise UserError(
+            f"logit of class {worst}, which its weights and its bias of {decoder.bias[worst]} take from {low[worst]} to {high[worst]},",
+            f"exceeds the {LOGIT_BITS}-bit logit stream",
+            "train with smaller decoder biases, or use fewer weight or event bits",
+        )
     if config.weights == "fixed":
         return needed
     # A bias has as much room as the sum that it is added to.
@@ -346,11 +358,17 @@ def _decoder_accumulator_bits(decoder: QuantizedDecoder, config: HardwareConfig,
 
 
 def _accumulator_bits(rows: np.ndarray, bias: np.ndarray | None, event_max: int, product_bits: int) -> int:
-    """Return the bits that hold every partial sum of every row (docs/semantics.md, section 7)."""
+    """Return the bits that hold every partial sum of every row, and a product."""
+    low, high = _extremes(rows, bias, event_max)
+    return max(signed_bits(int(low.min(initial=0)), int(high.max(initial=0))), product_bits)
+
+
+def _extremes(rows: np.ndarray, bias: np.ndarray | None, event_max: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest partial sum of each row, in any order (docs/semantics.md, section 7); int64."""
     weight = rows.astype(np.int64)
     high = np.maximum(weight, 0).sum(axis=1) * event_max
     low = np.minimum(weight, 0).sum(axis=1) * event_max
     if bias is not None:
         high += np.maximum(bias, 0)
         low += np.minimum(bias, 0)
-    return max(signed_bits(int(low.min(initial=0)), int(high.max(initial=0))), product_bits)
+    return low, high

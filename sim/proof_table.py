@@ -1,5 +1,7 @@
 """What is proved of the library modules: the one table that the command, the tests and the page of proofs share."""
 
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.rtl_backend import TOP_MODULE
 from sim.proving import OWN_ASSERTIONS, Fault, Proof
 
 _OWN = {OWN_ASSERTIONS: "what the module asserts itself"}
@@ -78,7 +80,8 @@ PROOFS: tuple[Proof, ...] = (
     Proof(
         module="egru_row_reader",
         properties={
-            "every_sum_once_in_order": "a pass addresses each sum once, in order",
+            "every_sum_once_in_order": "a pass addresses each sum once, in order, but for those of layers that rest, which it passes over",
+            "only_of_active_layers": "a sum of a layer that rests is never addressed, but for emptying",
             "only_in_turn": "a row is begun in a turn only, after the lane has finished",
             "four_in_a_row": "the four sums of a row follow each other without a gap",
             "only_finished": "nothing is read before the lane has finished, but for emptying",
@@ -88,27 +91,31 @@ PROOFS: tuple[Proof, ...] = (
             **_OWN,
         },
         depth=3,
-        shapes=({"Rows": 3}, {"Rows": 1}, {"Rows": 4}),
+        shapes=({"Rows": 3}, {"Rows": 1}, {"Rows": 4}, {"Rows": 4, "Layers": 2, "First": 1}, {"Rows": 5, "Layers": 3, "First": 2}),
         fault=Fault("egru_row_reader", "assign take_o     = turn_i && summed_q", "assign take_o     = summed_q", "only_in_turn"),
     ),
     Proof(
         module="egru_step_sequencer",
         properties={
             "input_events_once": "any input event reaches the bus exactly once, with its column",
-            "own_events_once_on_bus": "any own event reaches the bus exactly once, or not at all after the last step of a sequence",
-            "own_events_once_on_output": "any own event reaches the output exactly once",
+            "own_events_once_on_bus": "any own event reaches the bus exactly once, or not at all when the last layer has ended a sequence",
+            "own_events_once_on_output": "any own event of the last layer reaches the output exactly once, and no other",
             "own_column": "with its column",
             "end_items": "one end item for each step",
-            "step_per_input": "one step for each ended input",
+            "step_per_input": "one step for each ended input; several layers have further steps, without one",
             "input_token": "with the token and the mark that came with it",
+            "layer_after_layer": "each layer works on the token, and with the mark, of the layer before it one step earlier",
+            "steps_in_pairs": "an even number of steps without a token before the next one with",
+            "no_deadlock": "a step begins as soon as a token waits or is under way, the bus is free and no update runs",
             "no_overlap": "no step begins during an update",
-            "output_per_step": "the output gets one end item for each step",
+            "output_per_step": "the output gets one end item for each step of the last layer",
             "end_after_events": "after the last event of the step",
             "stable_output": _STABLE,
             "own_in_time": "with takers ready in one of 3 cycles an own event is gone within 3 cycles",
             **_OWN,
         },
         depth=4,
+        shapes=({"Layers": 1}, {"Layers": 2}, {"Layers": 3}),
         fault=Fault(
             "egru_step_sequencer",
             "own_on_bus_q    <= (own_on_bus_q || own_bus_taken) && !own_ready_o;",
@@ -223,6 +230,112 @@ PROOFS: tuple[Proof, ...] = (
         quick=False,
     ),
     Proof(
+        module="egru_uart_rx",
+        properties={
+            "byte_of_the_line": "a byte is what the line was in the middles of its eight bits",
+            "one_verdict": "a start bit that lasts to its middle gives one byte or one error, as its stop bit is; a break is one error",
+            "data_stands": "the byte changes only in the middles of the next one's bits",
+            **_OWN,
+        },
+        depth=2,
+        shapes=({"ClocksPerBit": 8}, {"ClocksPerBit": 9}, {"ClocksPerBit": 16}),
+        fault=Fault("egru_uart_rx", "data_d = {rx, data_q[7:1]};", "data_d = {data_q[6:0], rx};", "data_stands"),
+    ),
+    Proof(
+        module="egru_frame_receiver",
+        properties={
+            "begins_with_sync": "a frame begins with a sync byte, and with every one outside a frame",
+            "stores_the_payload": "exactly the bytes of the payload are stored",
+            "payload_in_order": "each at the buffer's cursor",
+            "one_verdict": "a frame ends with exactly one of good and dropped, or with neither when the device no longer listens",
+            "good_when_whole": "it is good only when all its bytes have come and the CRC was right",
+            "fields_of_the_frame": "header, sequence number and length are its own, and stand until the next sync byte",
+            "crc_of_all_but_sync": "the CRC takes every byte but the sync, and begins anew before each frame",
+            "silent_when_deaf": "nothing is said while the device does not listen",
+            **_OWN,
+        },
+        depth=3,
+        fault=Fault("egru_frame_receiver", "if (lost_i && state_q != StSearch)", "if (lost_i && state_q == StPayload)", "one_verdict"),
+    ),
+    Proof(
+        module="egru_frame_buffer",
+        properties={
+            "cursor_for_writing": "where it stands is the count of bytes since it was cleared, a cycle late",
+            "cursor_for_reading": "likewise, at once",
+            "byte_under_cursor": "a cursor that has rested for two cycles gives the byte last written there",
+            **_OWN,
+        },
+        depth=2,
+        fault=Fault("egru_frame_buffer", "mem[{rd_reply_i, rd_count_o}]", "mem[{wr_reply_i, rd_count_o}]", "byte_under_cursor", 12),
+        quick=False,
+    ),
+    Proof(
+        module="egru_reset_sync",
+        properties={
+            "falls_at_once": "low whenever the input is",
+            "rises_in_step": "high from the edge number `Stages` after the input has risen, or after power-up, and not before",
+        },
+        depth=5,
+        shapes=({"Stages": 2}, {"Stages": 3}),
+        fault=Fault("egru_reset_sync", "{stages_q, 1'b1}", "'1", "rises_in_step"),
+    ),
+    Proof(
+        module="egru_update_unit",
+        properties={
+            "right_event": "what enters the queue is the neuron taken 15 cycles before, with its index and its layer's marks, once",
+            "always_a_place": "the queue has a place for it",
+            "nothing_made_up": "an event is offered exactly while one is held",
+            "stable_payload": _STABLE,
+            "empty_when_done": "empty only when no neuron is under way, but for one of the last two cycles, and every event is taken",
+            "done_is_seen": "empty three cycles after that at the latest",
+            "turns_go_round": "the lanes' turns go round, and none is left out when nothing is inside: no deadlock",
+            "state_begins_at_zero": "a neuron's state is zero after a reset and after the end of a sequence",
+            **_OWN,
+        },
+        depth=2,
+        shapes=({"Lanes": 2}, {"Lanes": 2, "Layers": 2}, {"Lanes": 5}, {"Lanes": 1, "QueueDepth": 12}),
+        fault=Fault(
+            "egru_update_unit", "assign empty_o = reserved_q == '0;", "assign empty_o = reserved_q <= QueueCount'(1);", "empty_when_done"
+        ),
+        cut=("egru_rom", "egru_rescale"),
+        quick=False,
+    ),
+    Proof(
+        module="egru_uart_bridge",
+        properties={
+            "stable_token": "TVALID, TDATA and TLAST of a token hold until TREADY",
+            "tokens_of_the_request": "the tokens of a STEP are the pairs of bytes of its request, each once, in order",
+            "step_is_whole": "a STEP is done only when the core owes nothing more",
+            "every_logit_taken": "the core owes logits only during a STEP",
+            "answers_its_tokens": "a STEP ends after all its tokens, and all their logits, have been taken",
+            "stable_address": "AWVALID, ARVALID and their addresses hold until they are taken",
+            "stable_data": "WVALID and WDATA hold until WREADY",
+            "whole_words": "every write is of a whole word; no protection bits",
+            "one_access": "one access at a time: none begins before the one before is answered",
+            "responses_taken": "a response that is owed is always waited for",
+            "reply_fits": "no reply has more than 255 bytes",
+            **_OWN,
+        },
+        depth=3,
+        shapes=({"MaxTokens": 2}, {"MaxTokens": 42, "Classes": 3, "LogitStore": 0}),
+        fault=Fault("egru_uart_bridge", "used = m_axis_tready;", "used = 1'b1;", "stable_token", 24),
+        cut=("egru_uart_rx", "egru_uart_tx", "egru_crc32", "egru_frame_receiver", "egru_frame_sender", "egru_frame_buffer"),
+        quick=False,
+    ),
+    Proof(
+        module="egru_accumulator",
+        properties={
+            "exact_sum": "a sum is read as it is in whole numbers, after any reads, writes and steps before it",
+            "silent": "what is not read adds nothing",
+            "ends": "a step's sums may be read from the cycle after its end on",
+            **_OWN,
+        },
+        depth=5,
+        shapes=({"AccBits": 5}, {"AccBits": 4}),
+        fault=Fault("egru_accumulator", "addr_1_q == addr_0;", "1'b0;", "exact_sum", 20),
+        quick=False,
+    ),
+    Proof(
         module="egru_load_port",
         properties={
             "one_write_per_word": "one write for each last part, a cycle later",
@@ -236,5 +349,22 @@ PROOFS: tuple[Proof, ...] = (
             "data_q  <= LoadBits'({data_q, bus_i[31:0]});",
             "parts_in_place",
         ),
+    ),
+    Proof(
+        module=TOP_MODULE,
+        properties={
+            "stable_logit": "TVALID, TDATA and TLAST of a logit hold until TREADY, but for a soft reset",
+            "quiet_after_reset": "no logit is offered and no token taken in the cycle after a reset, nor in that of a soft reset",
+            "write_takes_both": "write address and write data are taken in the same cycle",
+            "one_write_response": "every write gets exactly one response, and none comes without a write",
+            "one_read_response": "every read address gets exactly one response, and none comes without a read",
+            "stable_write_response": "BVALID and BRESP hold until BREADY",
+            "stable_read_response": "RVALID, RRESP and RDATA hold until RREADY",
+        },
+        depth=2,
+        fault=Fault("egru_axil_registers", "end else if (s_axil_rready) begin", "end else begin", "stable_read_response", 10),
+        cut=("egru_rom", "egru_rescale"),
+        core=((4,), HardwareConfig(lanes=(2, 1))),
+        quick=False,
     ),
 )

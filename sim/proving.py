@@ -1,12 +1,13 @@
 """Runs one proof: what is proved of a library module, with yosys, SymbiYosys and z3.
 
 A proof is a wrapper ``sim/proofs/<name>.sv`` around the module, with assumptions on its neighbours and labelled assertions. The assertions
-that the library modules make themselves are proved along with it. Reset is low in the first cycle and high ever after.
+that the library modules make themselves are proved along with it. Reset is low in the first cycle and free ever after.
 
 Two things are between the sources and yosys. Its front end does not take the ``else $error`` of an assertion, nor an assertion with a
 second trigger: both are taken out of copies. And an induction needs to speak of registers inside the module: a wire with the attribute
 ``hierconn`` and a dotted name is joined with the one it names when the design is flattened; memories are turned into registers before.
-A memory that is never written has no contents at all to yosys: a wrapper has it loadable, and assumes that nothing is loaded.
+A memory that is never written has no contents at all to yosys: a wrapper has it loadable, and assumes that nothing is loaded; or the
+module is cut out, and what it gives is free.
 """
 
 import os
@@ -20,9 +21,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from hls_gen.rtl_backend import library_files
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.rtl_backend import MEMORY_FOLDER, generate, library_files
 from sim.build_cache import PACKAGE_ROOT, BenchError
 from sw_model.errors import UserError
+from sw_model.random_model import RandomModelSpec, random_model
 
 WRAPPERS = PACKAGE_ROOT / "sim" / "proofs"
 #: The name under which all assertions that the library modules make themselves are reported.
@@ -43,7 +46,7 @@ read_verilog -sv -formal {sources}
 proc
 memory -nomap
 memory_map
-flatten
+{cuts}flatten
 async2sync
 dffunmap
 opt -keepdc
@@ -93,7 +96,7 @@ class Proof:
     """One wrapper and how it is proved.
 
     Attributes:
-        module: The library module that it is about.
+        module: The library module that it is about, or `TOP_MODULE` of a generated core.
         properties: What each of its assertions says, by label; but not those that only help, ``invariant_``.
         depth: Steps of the induction, or cycles.
         mode: Induction or bounded.
@@ -103,6 +106,8 @@ class Proof:
         wrapper: Its file, the module's own by default.
         timeout: Seconds for one run.
         silent: Library modules whose own assertions are left out, because they ask something of neighbours that the wrapper does not have.
+        cut: Library modules that are cut out: what leaves them is free, as far as the wrapper assumes nothing of it.
+        core: Neurons of each layer, and the hardware, of the core that is generated for it; None for a library module.
     """
 
     module: str
@@ -115,6 +120,8 @@ class Proof:
     wrapper: str = ""
     timeout: int = 900
     silent: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    core: tuple[tuple[int, ...], HardwareConfig] | None = None
 
     @property
     def top(self) -> str:
@@ -199,13 +206,14 @@ def run(proof: Proof, shape: Mapping[str, int], work: Path, *, planted: bool = F
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     wrapper = wrapper_text(proof)
-    texts = {f"{proof.top}.sv": without_invariants(wrapper) if planted else wrapper}
-    for path in library_files([wrapper]):
+    generated = _core(proof)
+    texts = {f"{proof.top}.sv": without_invariants(wrapper) if planted else wrapper, **generated}
+    for path in library_files([wrapper, *generated.values()]):
         text = path.read_text()
         if planted and proof.fault.module == path.stem:
             text = with_fault(text, proof.fault)
         # The first to fail ends the search: only what is promised to the outside may.
-        texts[path.name] = for_yosys(text, silent=planted or path.stem in proof.silent)
+        texts[path.name] = for_yosys(text, silent=planted or proof.core is not None or path.stem in proof.silent)
     for name, text in texts.items():
         (work / name).write_text(text)
     script = _SCRIPT.format(
@@ -215,12 +223,23 @@ def run(proof: Proof, shape: Mapping[str, int], work: Path, *, planted: bool = F
         sources=" ".join(texts),
         files="\n".join(texts),
         top=proof.top,
+        cuts="".join(f"cutpoint */t:*{module}*\n" for module in proof.cut),
         parameters="".join(f"chparam -set {name} {value} {proof.top}\n" for name, value in shape.items()),
     )
     (work / "run.sby").write_text(script)
     start = time.monotonic()
     log = _call(work)
     return _read(proof, log, work / "run", time.monotonic() - start)
+
+
+def _core(proof: Proof) -> dict[str, str]:
+    """Return the generated sources by file name, without assertions and without contents of memories; none for a library module."""
+    if proof.core is None:
+        return {}
+    hidden, hardware = proof.core
+    model = random_model(RandomModelSpec(hidden=hidden, tokens=2, classes=2, density=1.0))
+    sources = generate(model, hardware).sources
+    return {name: re.sub(rf'"{MEMORY_FOLDER}/\w+"', '""', for_yosys(text, silent=True)) for name, text in sources.items()}
 
 
 def _call(work: Path) -> str:

@@ -7,21 +7,21 @@ module egru_answer_proof #(
   localparam int unsigned ClassBits = (Classes > 1) ? $clog2(Classes) : 1
 ) (
   input logic                 clk_i,
+  input logic                 rst_ni,
   input logic                 active_i,
   input logic [3:0]           word_i,
   input logic                 valid_i,
   input logic                 last_i,
   input logic                 ready_i
 );
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic                 ready, valid;
   logic [ClassBits-1:0] class_index;
   logic [31:0]          logit, stored;
   (* anyconst *) logic [ClassBits-1:0] watched;
   egru_answer #(.Classes(Classes)) u_dut (
-    .clk_i, .rst_ni(rst_n), .active_i, .s_axis_tdata(32'($signed(word_i))), .s_axis_tvalid(valid_i), .s_axis_tready(ready), .s_axis_tlast(last_i),
+    .clk_i, .rst_ni, .active_i, .s_axis_tdata(32'($signed(word_i))), .s_axis_tvalid(valid_i), .s_axis_tready(ready), .s_axis_tlast(last_i),
     .valid_o(valid), .ready_i, .class_o(class_index), .logit_o(logit), .stored_class_i(watched), .stored_o(stored)
   );
 
@@ -34,17 +34,19 @@ module egru_answer_proof #(
   wire        word_valid   = \u_dut.word_valid_q ;
 
   wire         take = valid_i && ready && active_i;
-  logic [7:0]  taken_q = '0;    // words of the step
-  logic        waits_q = 1'b0;
+  logic [7:0]  taken_q;    // words of the step
+  logic        waits_q;
   logic [31:0] watched_q, logit_q, newest_q;
   logic [ClassBits-1:0] class_q;
-  logic [7:0]  age_q = '0, stall_q = '0;
+  logic [7:0]  age_q, stall_q;
   wire  [31:0] word = 32'($signed(word_i));
   always_ff @(posedge clk_i) begin
-    waits_q <= rst_n && active_i && valid && !ready_i;
+    waits_q <= active_i && valid && !ready_i;
     stall_q <= ready_i ? '0 : stall_q + 1'b1;
     {class_q, logit_q} <= {class_index, logit};
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {taken_q, waits_q, age_q, stall_q} <= '0;
+    end else begin
       if (!active_i) taken_q <= '0;
       else if (valid && ready_i) taken_q <= '0;
       else taken_q <= taken_q + 8'(take);
@@ -61,7 +63,7 @@ module egru_answer_proof #(
     assume (32'(watched) < Classes);
     assume (!last_i || 32'(taken_q) == Classes - 1);
     assume (stall_q <= Patience && !(stall_q == Patience && !ready_i));
-    if (rst_n) begin
+    if (rst_ni) begin
       one_answer_per_step: assert (valid == (32'(taken_q) == Classes && !word_valid));
       largest:       assert (!valid || $signed(watched_q) <= $signed(logit));
       is_the_class:  assert (!(valid && class_index == watched) || logit == watched_q);
@@ -77,8 +79,6 @@ module egru_answer_proof #(
       invariant_is:    assert (!(watched_done && class_index == watched) || logit == watched_q);
       invariant_lowest: assert (!(watched_done && watched < class_index) || $signed(watched_q) < $signed(logit));
       invariant_age:   assert ((!word_valid || age_q == '0) && (!valid || 32'(age_q) <= 1 + 32'(stall_q)));
-    end else begin
-      invariant_before: assert (taken_q == '0 && !waits_q && age_q == '0);
     end
   end
 endmodule

@@ -7,6 +7,7 @@ module egru_arbiter_proof #(
   parameter int unsigned Patience = 2
 ) (
   input logic                         clk_i,
+  input logic                         rst_ni,
   input logic [Inputs-1:0]            valid_i,
   input logic [Inputs-1:0][Width-1:0] data_i,
   input logic                         ready_i,
@@ -14,14 +15,13 @@ module egru_arbiter_proof #(
 );
   localparam int unsigned QueueDepth = 2;
 
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic [Inputs-1:0] ready, taken;
   logic              valid;
   logic [Width-1:0]  data;
   egru_arbiter #(.Inputs(Inputs), .Width(Width)) u_dut (
-    .clk_i, .rst_ni(rst_n), .valid_i, .ready_o(ready), .data_i, .valid_o(valid), .ready_i, .data_o(data)
+    .clk_i, .rst_ni, .valid_i, .ready_o(ready), .data_i, .valid_o(valid), .ready_i, .data_o(data)
   );
 
   // Insides, which the induction needs; see sim/proving.py.
@@ -45,19 +45,21 @@ module egru_arbiter_proof #(
     for (int unsigned i = 0; i < Inputs; i++) if (taken[i]) chosen = data_i[i];
   end
 
-  logic [Inputs-1:0]            waiting_q = '0;
+  logic [Inputs-1:0]            waiting_q;
   logic [Inputs-1:0][Width-1:0] offered_q;
-  logic [7:0]                   held_q = '0, stall_q = '0, age_q, ahead_q;
-  logic                         following_q = 1'b0, stalled_q = 1'b0;
+  logic [7:0]                   held_q, stall_q, age_q, ahead_q;
+  logic                         following_q, stalled_q;
   logic [Width-1:0]             word_q, data_q;
   always_ff @(posedge clk_i) begin
-    waiting_q <= rst_n ? valid_i & ~ready : '0;
+    waiting_q <= valid_i & ~ready;
     offered_q <= data_i;
-    stalled_q <= rst_n && valid && !ready_i;
+    stalled_q <= valid && !ready_i;
     data_q    <= data;
     stall_q   <= ready_i ? '0 : stall_q + 1'b1;
     age_q     <= age_q + 1'b1;
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {waiting_q, held_q, stall_q, following_q, stalled_q} <= '0;
+    end else begin
       held_q <= held_q + 8'(push) - 8'(pop);
       if (!following_q && push && follow_i) begin
         following_q <= 1'b1;
@@ -76,7 +78,7 @@ module egru_arbiter_proof #(
   always_comb begin
     assume (stall_q <= Patience && !(stall_q == Patience && !ready_i));
     for (int unsigned i = 0; i < Inputs; i++) assume (!waiting_q[i] || (valid_i[i] && data_i[i] == offered_q[i]));
-    if (rst_n) begin
+    if (rst_ni) begin
       one_grant:        assert ((ready & (ready - 1'b1)) == '0);
       only_requesters:  assert ((ready & ~valid_i) == '0);
       lowest_first:     assert (ready == '0 || ready == (valid_i & (~valid_i + 1'b1)));
@@ -88,8 +90,7 @@ module egru_arbiter_proof #(
       invariant_slots:  assert (8'(count) == held_q && write_slot == (read_slot ^ held_q[0]));
       invariant_word:   assert (!following_q || (ahead_q < held_q && (followed_slot ? word_1 : word_0) == word_q));
       invariant_age:    assert (!following_q || 32'(age_q) + 32'(ahead_q) * (Patience + 1) + Patience < QueueDepth * (Patience + 1) + 32'(stall_q));
+      invariant_stalled: assert (!stalled_q || (stall_q != '0 && valid && data == data_q));
     end
-    invariant_before: assert (rst_n || (held_q == '0 && !following_q && !stalled_q));
-    invariant_stalled: assert (!stalled_q || (stall_q != '0 && valid && data == data_q));
   end
 endmodule

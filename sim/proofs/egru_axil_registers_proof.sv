@@ -8,6 +8,7 @@ module egru_axil_registers_proof #(
   parameter int unsigned Weights = 2
 ) (
   input logic                   clk_i,
+  input logic                   rst_ni,
   input logic [11:0]            awaddr_i,
   input logic                   awvalid_i,
   input logic [31:0]            wdata_i,
@@ -23,8 +24,7 @@ module egru_axil_registers_proof #(
   input logic                   token_error_i,
   input logic [CounterBits-1:0] counter_i
 );
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic        awready, wready, bvalid, arready, rvalid, soft_reset, clear, irq, block_unused;
   logic [1:0]  bresp, rresp;
@@ -32,7 +32,7 @@ module egru_axil_registers_proof #(
   logic [31:0] rdata;
   logic [61:0] load;
   egru_axil_registers #(.Blocks(Blocks), .CountersPerBlock(CountersPerBlock), .CounterBits(CounterBits), .Weights(Weights)) u_dut (
-    .clk_i, .rst_ni(rst_n),
+    .clk_i, .rst_ni,
     .s_axil_awaddr(awaddr_i), .s_axil_awprot(3'd0), .s_axil_awvalid(awvalid_i), .s_axil_awready(awready),
     .s_axil_wdata(wdata_i), .s_axil_wstrb(wstrb_i), .s_axil_wvalid(wvalid_i), .s_axil_wready(wready),
     .s_axil_bresp(bresp), .s_axil_bvalid(bvalid), .s_axil_bready(bready_i),
@@ -78,26 +78,28 @@ module egru_axil_registers_proof #(
   wire        refused = is_load && (busy_i || wstrb_i != '1);
 
   // what the far side has seen
-  logic [7:0]  writes_q = '0, reads_q = '0;  // accepted and not answered
-  logic        bwaits_q = 1'b0, rwaits_q = 1'b0, awwaits_q = 1'b0, wwaits_q = 1'b0, arwaits_q = 1'b0;
+  logic [7:0]  writes_q, reads_q;  // accepted and not answered
+  logic        bwaits_q, rwaits_q, awwaits_q, wwaits_q, arwaits_q;
   logic [1:0]  bresp_q, rresp_q, bwanted_q;
   logic [31:0] rdata_q, wdata_q;
   logic [3:0]  wstrb_q;
   logic [11:0] awaddr_q, araddr_q, read_q;
   logic [7:0]  age_q;
   // what the registers should hold
-  logic        status_q = 1'b0, enable_q = 1'b0, reset_q = 1'b0, clear_q = 1'b0;
-  logic [CounterBits-1:0] cycles_q = '0, steps_q = '0, cycles_before_q = '0, steps_before_q = '0;
+  logic        status_q, enable_q, reset_q, clear_q;
+  logic [CounterBits-1:0] cycles_q, steps_q, cycles_before_q, steps_before_q;
 
   always_ff @(posedge clk_i) begin
-    bwaits_q  <= rst_n && bvalid && !bready_i;
-    rwaits_q  <= rst_n && rvalid && !rready_i;
-    awwaits_q <= rst_n && awvalid_i && !awready;
-    wwaits_q  <= rst_n && wvalid_i && !wready;
-    arwaits_q <= rst_n && arvalid_i && !arready;
+    bwaits_q  <= bvalid && !bready_i;
+    rwaits_q  <= rvalid && !rready_i;
+    awwaits_q <= awvalid_i && !awready;
+    wwaits_q  <= wvalid_i && !wready;
+    arwaits_q <= arvalid_i && !arready;
     {bresp_q, rresp_q, rdata_q} <= {bresp, rresp, rdata};
     {awaddr_q, araddr_q, wdata_q, wstrb_q} <= {awaddr_i, araddr_i, wdata_i, wstrb_i};
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {writes_q, reads_q, bwaits_q, rwaits_q, awwaits_q, wwaits_q, arwaits_q, status_q, enable_q, reset_q, clear_q, cycles_q, steps_q, cycles_before_q, steps_before_q} <= '0;
+    end else begin
       writes_q <= writes_q + 8'(aw) - 8'(b);
       reads_q  <= reads_q + 8'(ar) - 8'(r);
       age_q    <= ar ? 8'd1 : age_q + 8'(!rvalid);
@@ -119,7 +121,7 @@ module egru_axil_registers_proof #(
     assume (!awwaits_q || (awvalid_i && awaddr_i == awaddr_q));
     assume (!wwaits_q || (wvalid_i && wdata_i == wdata_q && wstrb_i == wstrb_q));
     assume (!arwaits_q || (arvalid_i && araddr_i == araddr_q));
-    if (rst_n) begin
+    if (rst_ni) begin
       invariant_once:     assert ((!awwaits_q || awvalid_i) && (!bwaits_q || writes_q == 8'd1) && (!rwaits_q || (reads_q == 8'd1 && rvalid)));
       write_takes_both:   assert (aw == w);
       one_write_response: assert (writes_q <= 8'd1 && bvalid == (writes_q == 8'd1) && !(aw && writes_q != '0));
@@ -139,7 +141,5 @@ module egru_axil_registers_proof #(
       invariant_none:     assert (reads_q != '0 || (!pending_inside && !rvalid));
       invariant_age:      assert (!(reads_q != '0 && !rvalid) || (age_q != '0 && age_q < due && age_q + 8'(wait_inside) + 8'd1 == due));
     end
-    invariant_before: assert (rst_n || (writes_q == '0 && reads_q == '0 && !bwaits_q && !rwaits_q && !status_q && !enable_q && !reset_q && !clear_q));
-    invariant_zero:   assert (rst_n || (cycles_q == '0 && steps_q == '0));
   end
 endmodule

@@ -5,6 +5,7 @@ module egru_column_walker_proof #(
   parameter int unsigned Group = 0
 ) (
   input logic       clk_i,
+  input logic       rst_ni,
   input logic       valid_i,
   input logic       end_i,
   input logic [2:0] before_i,
@@ -17,15 +18,14 @@ module egru_column_walker_proof #(
   localparam int unsigned OpBits = RowBits + 2 + WeightBits;
   localparam int unsigned EntryBits = (Group != 0) ? RowBits + 1 + 3 * WeightBits : OpBits;
 
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic              ready, op_valid, op_end, op_value, busy;
   logic [OpBits-1:0] op_entry;
   egru_column_walker #(
     .Entries(Entries), .RowBits(RowBits), .FieldBits(2), .WeightBits(WeightBits), .Group(Group != 0), .StartBits(3), .CountBits(2), .EventBits(1), .Weights(2)
   ) u_dut (
-    .clk_i, .rst_ni(rst_n), .valid_i, .ready_o(ready), .end_i, .before_i, .count_i, .value_i, .op_valid_o(op_valid), .op_end_o(op_end),
+    .clk_i, .rst_ni, .valid_i, .ready_o(ready), .end_i, .before_i, .count_i, .value_i, .op_valid_o(op_valid), .op_end_o(op_end),
     .op_value_o(op_value), .op_entry_o(op_entry), .busy_o(busy), .load_i
   );
 
@@ -44,7 +44,7 @@ module egru_column_walker_proof #(
   (* hierconn *) wire [2:0] \u_dut.valid_q ;
   wire [8*EntryBits-1:0] words = {
     \u_dut.u_entries.gen_slices[0].mem[7] , \u_dut.u_entries.gen_slices[0].mem[6] , \u_dut.u_entries.gen_slices[0].mem[5] , \u_dut.u_entries.gen_slices[0].mem[4] ,
-    \u_dut.u_entries.gen_slices[0].mem[3] , \u_dut.u_entries.gen_slices[0].mem[2] , \u_dut.u_entries.gen_slices[0].mem[1] , \u_dut.u_entries.gen_slices[0].mem[0] 
+    \u_dut.u_entries.gen_slices[0].mem[3] , \u_dut.u_entries.gen_slices[0].mem[2] , \u_dut.u_entries.gen_slices[0].mem[1] , \u_dut.u_entries.gen_slices[0].mem[0]
   };
   wire [2:0] before_inside = \u_dut.before_q ;
   wire [1:0] number        = \u_dut.number_q ;
@@ -56,10 +56,12 @@ module egru_column_walker_proof #(
   logic [2:0] place_q, place_1_q, place_2_q;  // where the entry of that operation stands
   logic [1:0] gate_q, gate_1_q, gate_2_q;    // which of a group's gates
   wire        entry_over = 32'(gate_q) == PerEntry - 1;
-  logic [7:0] left_q = '0;  // operations of the event that have not begun
-  logic       ending_q = 1'b0, ending_1_q = 1'b0, ending_2_q = 1'b0, walk_1_q = 1'b0, walk_2_q = 1'b0, value_q, value_1_q, value_2_q;
+  logic [7:0] left_q;  // operations of the event that have not begun
+  logic       ending_q, ending_1_q, ending_2_q, walk_1_q, walk_2_q, value_q, value_1_q, value_2_q;
   always_ff @(posedge clk_i) begin
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {left_q, ending_q, ending_1_q, ending_2_q, walk_1_q, walk_2_q} <= '0;
+    end else begin
       left_q   <= (take && !end_i) ? 8'(PerEntry) * 8'(count_i) : left_q - 8'(left_q != '0);
       ending_q <= take && end_i;
       {ending_2_q, ending_1_q} <= {ending_1_q, ending_q};
@@ -90,7 +92,7 @@ module egru_column_walker_proof #(
   always_comb begin
     assume (!load_i[60]);  // what cannot be written would be a constant
     assume (!valid_i || end_i || (count_i != '0 && 32'(3'(before_i + 1'b1)) + 32'(count_i) <= Entries));
-    if (rst_n) begin
+    if (rst_ni) begin
       operations_of_the_column: assert (op_valid == walk_2_q);
       entry_of_the_column: assert (!op_valid || op_entry == wanted);
       value_goes_along: assert (!op_valid || op_value == value_2_q);
@@ -99,8 +101,6 @@ module egru_column_walker_proof #(
       busy_until_gone: assert (busy == (left_q != '0 || walk_1_q || walk_2_q || ending_q || ending_1_q || ending_2_q));
       invariant_walk:  assert (valids[0] == (left_q != '0) && (left_q == '0 || 8'(PerEntry) * (8'(count_inside) - 8'(number) + 8'd1) == left_q + 8'(gate_q)));
       invariant_place: assert (left_q == '0 || (place_q == before_inside + 3'(number) && number != '0 && number <= count_inside && 32'(gate_q) < PerEntry));
-    end else begin
-      invariant_before: assert (left_q == '0 && !ending_q && !ending_1_q && !ending_2_q && !walk_1_q && !walk_2_q);
     end
   end
 endmodule

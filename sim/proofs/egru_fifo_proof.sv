@@ -8,6 +8,7 @@ module egru_fifo_proof #(
   localparam int unsigned CountBits = $clog2(Depth + 1)
 ) (
   input logic             clk_i,
+  input logic             rst_ni,
   input logic             valid_i,
   input logic             ready_i,
   input logic [Width-1:0] data_i,
@@ -15,14 +16,13 @@ module egru_fifo_proof #(
 );
   localparam int unsigned PointerBits = (Depth > 1) ? $clog2(Depth) : 1;
 
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic                 ready, valid;
   logic [Width-1:0]     data;
   logic [CountBits-1:0] count;
   egru_fifo #(.Width(Width), .Depth(Depth)) u_dut (
-    .clk_i, .rst_ni(rst_n), .valid_i, .ready_o(ready), .data_i, .valid_o(valid), .ready_i, .data_o(data), .count_o(count)
+    .clk_i, .rst_ni, .valid_i, .ready_o(ready), .data_i, .valid_o(valid), .ready_i, .data_o(data), .count_o(count)
   );
 
   // Insides, which the induction needs; see sim/proving.py. A shallower queue has fewer words.
@@ -47,15 +47,17 @@ module egru_fifo_proof #(
   assign push = valid_i && ready;
   assign pop  = valid && ready_i;
 
-  logic [7:0]       held_q = '0, stall_q = '0, age_q, ahead_q;
-  logic             following_q = 1'b0, stalled_q = 1'b0;
+  logic [7:0]       held_q, stall_q, age_q, ahead_q;
+  logic             following_q, stalled_q;
   logic [Width-1:0] word_q, data_q;
   always_ff @(posedge clk_i) begin
-    stalled_q <= rst_n && valid && !ready_i;
+    stalled_q <= valid && !ready_i;
     data_q    <= data;
     stall_q   <= ready_i ? '0 : stall_q + 1'b1;
     age_q     <= age_q + 1'b1;
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {held_q, stall_q, following_q, stalled_q} <= '0;
+    end else begin
       held_q <= held_q + 8'(push) - 8'(pop);
       if (!following_q && push && follow_i) begin
         following_q <= 1'b1;
@@ -76,7 +78,7 @@ module egru_fifo_proof #(
 
   always_comb begin
     assume (stall_q <= Patience && !(stall_q == Patience && !ready_i));
-    if (rst_n) begin
+    if (rst_ni) begin
       occupancy:      assert (held_q <= Depth && 8'(count) == held_q && valid == (held_q != '0) && ready == (held_q != Depth));
       order_and_data: assert (!(following_q && pop && ahead_q == '0) || data == word_q);
       stable_payload: assert (!stalled_q || (valid && data == data_q));
@@ -85,8 +87,7 @@ module egru_fifo_proof #(
       invariant_slots: assert (read_slot < Depth && write_slot == next);
       invariant_word:  assert (!following_q || (ahead_q < held_q && words[slot*Width +: Width] == word_q));
       invariant_age:   assert (!following_q || 32'(age_q) + 32'(ahead_q) * (Patience + 1) + Patience < Depth * (Patience + 1) + 32'(stall_q));
+      invariant_stalled: assert (!stalled_q || (stall_q != '0 && valid && data == data_q));
     end
-    invariant_before: assert (rst_n || (held_q == '0 && !following_q && !stalled_q));
-    invariant_stalled: assert (!stalled_q || (stall_q != '0 && valid && data == data_q));
   end
 endmodule

@@ -3,6 +3,7 @@
 // The neighbours are egru_frame_buffer's cursor, egru_crc32's times (busy for 8 cycles after a byte) and a line that takes what it likes.
 module egru_frame_sender_proof (
   input logic       clk_i,
+  input logic       rst_ni,
   input logic       start_i,
   input logic       ready_i,
   input logic [7:0] data_i,
@@ -12,14 +13,13 @@ module egru_frame_sender_proof (
   (* anyconst *) logic [7:0] sequence_number;
   (* anyconst *) logic [7:0] length;
 
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic       done, clear, next, crc_clear, crc_valid, crc_drop, valid;
-  logic [7:0] sent, cursor_q = '0;
-  logic [3:0] crc_left_q = '0;
+  logic [7:0] sent, cursor_q;
+  logic [3:0] crc_left_q;
   egru_frame_sender u_dut (
-    .clk_i, .rst_ni(rst_n), .start_i, .kind_i(kind), .sequence_i(sequence_number), .length_i(length), .done_o(done), .clear_o(clear), .next_o(next),
+    .clk_i, .rst_ni, .start_i, .kind_i(kind), .sequence_i(sequence_number), .length_i(length), .done_o(done), .clear_o(clear), .next_o(next),
     .count_i(cursor_q), .data_i, .crc_clear_o(crc_clear), .crc_valid_o(crc_valid), .crc_drop_o(crc_drop), .crc_busy_i(crc_left_q != '0),
     .crc_byte_i, .valid_o(valid), .ready_i, .byte_o(sent)
   );
@@ -32,13 +32,15 @@ module egru_frame_sender_proof (
 
   wire        take = valid && ready_i;
   wire [8:0]  total = 9'd8 + 9'(length);
-  logic       sending_q = 1'b0, waits_q = 1'b0;
-  logic [8:0] place_q = '0;  // bytes of the reply that have been taken
+  logic       sending_q, waits_q;
+  logic [8:0] place_q;  // bytes of the reply that have been taken
   logic [7:0] byte_q, data_q, crc_byte_q;
   always_ff @(posedge clk_i) begin
-    waits_q <= rst_n && valid && !ready_i;
+    waits_q <= valid && !ready_i;
     {byte_q, data_q, crc_byte_q} <= {sent, data_i, crc_byte_i};
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {cursor_q, crc_left_q, sending_q, waits_q, place_q} <= '0;
+    end else begin
       if (clear)     cursor_q <= '0;
       else if (next) cursor_q <= cursor_q + 1'b1;
       crc_left_q <= crc_clear ? 4'd0 : crc_valid ? 4'd8 : crc_left_q - 4'(crc_left_q != '0);
@@ -60,7 +62,7 @@ module egru_frame_sender_proof (
   always_comb begin
     assume (!(start_i && sending_q));
     assume (!waits_q || {data_i, crc_byte_i} == {data_q, crc_byte_q});  // both memories rest until the byte is taken
-    if (rst_n) begin
+    if (rst_ni) begin
       every_byte_once: assert (!valid || (sending_q && sent == wanted));
       payload_in_order: assert (!(valid && place_q >= 9'd4 && place_q < 9'd4 + 9'(length)) || 9'(cursor_q) == place_q - 9'd4);
       done_at_the_end: assert (done == (take && place_q == total - 9'd1));
@@ -75,8 +77,6 @@ module egru_frame_sender_proof (
       invariant_index: assert (state == 3'd6 || crc_index == '0);
       invariant_index_first: assert (!(state == 3'd6 && place_q == 9'd4 + 9'(length)) || crc_index == '0);
       invariant_waits: assert (!waits_q || (valid && sending_q));
-    end else begin
-      invariant_before: assert (!sending_q && !waits_q && cursor_q == '0 && crc_left_q == '0);
     end
   end
 endmodule

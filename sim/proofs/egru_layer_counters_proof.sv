@@ -6,6 +6,7 @@ module egru_layer_counters_proof #(
   parameter int unsigned CounterBits = 7
 ) (
   input logic             clk_i,
+  input logic             rst_ni,
   input logic             clear_i,
   input logic             busy_i,
   input logic [Lanes-1:0] mac_i,
@@ -16,12 +17,11 @@ module egru_layer_counters_proof #(
   localparam int unsigned SmallBits = $clog2(16 * Lanes + 1);
   localparam int unsigned SumBits   = $clog2(Lanes + 1);
 
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic [CounterBits-1:0] data;
   egru_layer_counters #(.Lanes(Lanes), .CounterBits(CounterBits)) u_dut (
-    .clk_i, .rst_ni(rst_n), .clear_i, .busy_i, .mac_i, .working_i, .step_i(pulses_i[0]), .input_event_i(pulses_i[1]), .own_event_i(pulses_i[2]),
+    .clk_i, .rst_ni, .clear_i, .busy_i, .mac_i, .working_i, .step_i(pulses_i[0]), .input_event_i(pulses_i[1]), .own_event_i(pulses_i[2]),
     .bus_stall_i(pulses_i[3]), .output_stall_i(pulses_i[4]), .update_i(pulses_i[5]), .read_index_i(index_i), .read_data_o(data)
   );
 
@@ -52,8 +52,8 @@ module egru_layer_counters_proof #(
   wire [CounterBits-1:0] word    = \u_dut.word_q ;
 
   // The increment of the watched counter as the header defines it, three cycles late, as the module takes it.
-  logic [SumBits-1:0] now, ago_1_q = '0, ago_2_q = '0, ago_3_q = '0;
-  logic               clear_1_q = 1'b0, clear_2_q = 1'b0, clear_3_q = 1'b0;
+  logic [SumBits-1:0] now, ago_1_q, ago_2_q, ago_3_q;
+  logic               clear_1_q, clear_2_q, clear_3_q;
   always_comb begin
     now = '0;
     for (int unsigned l = 0; l < Lanes; l++) begin
@@ -68,11 +68,14 @@ module egru_layer_counters_proof #(
     if (clear_i) now = '0;  // the increments of the cycle after are the first that count
   end
 
-  logic [CounterBits-1:0] sum_q = '0, before_q = '0, wanted_q = '0;
-  logic [4:0]             held_q = '0;
-  logic [3:0]             index_q = '0, slot_copy_q = 4'd15;
+  logic [CounterBits-1:0] sum_q, before_q, wanted_q;
+  logic [4:0]             held_q;
+  logic [3:0]             index_q, slot_copy_q;
   always_ff @(posedge clk_i) begin
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {ago_1_q, ago_2_q, ago_3_q, clear_1_q, clear_2_q, clear_3_q, sum_q, before_q, wanted_q, held_q, index_q} <= '0;
+      slot_copy_q <= 4'd15;
+    end else begin
       {ago_3_q, ago_2_q, ago_1_q}       <= {ago_2_q, ago_1_q, now};
       {clear_3_q, clear_2_q, clear_1_q} <= {clear_2_q, clear_1_q, clear_i};
       sum_q       <= (clear_3_q ? '0 : sum_q) + CounterBits'(ago_3_q);
@@ -92,15 +95,13 @@ module egru_layer_counters_proof #(
 
   always_comb begin
     assume (watched < 4'd9);
-    if (rst_n) begin
+    if (rst_ni) begin
       nothing_lost: assert (sum_q == effective + CounterBits'(recent));
       no_overflow:  assert (32'(recent) <= ((watched >= 4'd3 && watched <= 4'd5) ? Lanes : 1) * (32'(since_taken) + 1));
       reading:      assert (!(index_q == watched && held_q >= 5'd17) || data == wanted_q);
       invariant_slot: assert (slot == slot_copy_q);
       invariant_held: assert (held_q <= 5'd17);
       invariant_read: assert (!(index_q == watched && 5'(since_taken) < held_q && since_taken != '0) || data == wanted_q);
-    end else begin
-      invariant_before: assert (sum_q == '0 && before_q == '0 && slot_copy_q == 4'd15 && held_q == '0);
     end
   end
 endmodule

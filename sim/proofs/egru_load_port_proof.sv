@@ -6,20 +6,22 @@ module egru_load_port_proof #(
   localparam int unsigned Parts = LoadBits / 32
 ) (
   input logic        clk_i,
+  input logic        rst_ni,
   input logic [61:0] bus_i
 );
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic [28+LoadBits:0] load;
-  egru_load_port #(.Weights(2), .LoadBits(LoadBits)) u_dut (.clk_i, .rst_ni(rst_n), .bus_i, .load_o(load));
+  egru_load_port #(.Weights(2), .LoadBits(LoadBits)) u_dut (.clk_i, .rst_ni, .bus_i, .load_o(load));
 
-  logic        last_q = 1'b0;
+  logic        last_q;
   logic [27:0] place_q;
   logic [31:0] parts_q [Parts];
-  logic [7:0]  seen_q = '0;
+  logic [7:0]  seen_q;
   always_ff @(posedge clk_i) begin
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {last_q, seen_q} <= '0;
+    end else begin
       last_q <= bus_i[61] && bus_i[60];
       if (bus_i[61]) begin
         place_q    <= bus_i[59:32];
@@ -39,12 +41,10 @@ module egru_load_port_proof #(
   end
 
   always_comb begin
-    if (rst_n) begin
+    if (rst_ni) begin
       one_write_per_word: assert (load[28+LoadBits] == last_q);
       parts_in_place: assert (in_place);
       invariant_seen: assert (32'(seen_q) <= Parts);
-    end else begin
-      invariant_before: assert (!last_q && seen_q == '0);
     end
   end
 endmodule

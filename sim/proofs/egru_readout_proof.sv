@@ -8,6 +8,7 @@ module egru_readout_proof #(
   parameter int unsigned Patience = 1
 ) (
   input logic             clk_i,
+  input logic             rst_ni,
   input logic             step_i,
   input logic             last_i,
   input logic [Lanes-1:0] lane_done_i,
@@ -17,8 +18,7 @@ module egru_readout_proof #(
 );
   localparam int unsigned AccBits = 2;
 
-  logic rst_n = 1'b0;  // low in the first cycle only
-  always_ff @(posedge clk_i) rst_n <= 1'b1;
+  initial assume (!rst_ni);  // and at any time later
 
   logic                          ready, both_unused, valid, step_last, last, done;
   logic [Lanes-1:0]              rd_valid_unused;
@@ -27,7 +27,7 @@ module egru_readout_proof #(
   logic [31:0]                   logit;
   always_comb for (int unsigned l = 0; l < Lanes; l++) sums[l] = {1'b0, sums_i[l]};
   egru_readout #(.Lanes(Lanes), .Rows(Rows), .Classes(Classes), .AccBits(AccBits), .Weights(2)) u_dut (
-    .clk_i, .rst_ni(rst_n), .ready_o(ready), .step_i, .last_i, .lane_done_i, .rd_both_o(both_unused), .rd_valid_o(rd_valid_unused),
+    .clk_i, .rst_ni, .ready_o(ready), .step_i, .last_i, .lane_done_i, .rd_both_o(both_unused), .rd_valid_o(rd_valid_unused),
     .rd_addr_o(row_unused), .rd_data_i(sums), .valid_o(valid), .ready_i, .logit_o(logit), .step_last_o(step_last), .last_o(last), .done_o(done),
     .load_i
   );
@@ -71,16 +71,18 @@ module egru_readout_proof #(
   };
 
   wire              take = valid && ready_i;
-  logic             stepping_q = 1'b0, last_q, waits_q = 1'b0;
-  logic [Lanes-1:0] lanes_q = '0;   // lanes that have not finished
-  logic [7:0]       owed_q = '0;    // logits that the step still owes
-  logic [7:0]       stall_q = '0, age_q = '0;
+  logic             last_q, waits_q;
+  logic [Lanes-1:0] lanes_q;   // lanes that have not finished
+  logic [7:0]       owed_q;    // logits that the step still owes
+  logic [7:0]       stall_q, age_q;
   logic [33:0]      word_q;
   always_ff @(posedge clk_i) begin
     stall_q <= ready_i ? '0 : stall_q + 1'b1;
-    waits_q <= rst_n && valid && !ready_i;
+    waits_q <= valid && !ready_i;
     word_q  <= {step_last, last, logit};
-    if (rst_n) begin
+    if (!rst_ni) begin
+      {waits_q, lanes_q, owed_q, stall_q, age_q} <= '0;
+    end else begin
       if (step_i) begin
         owed_q  <= 8'(Classes);
         last_q  <= last_i;
@@ -121,7 +123,7 @@ module egru_readout_proof #(
     assume (!step_i || (done && ready));
     assume ((lane_done_i & ~lanes_q) == '0);
     assume (stall_q <= Patience && !(stall_q == Patience && !ready_i));
-    if (rst_n) begin
+    if (rst_ni) begin
       always_a_place:   assert (32'(flying) + 32'(count) <= 8 && reserved == flying + count);
       as_many_as_owed:  assert (!take || owed_q != '0);
       marks_the_last:   assert (!valid || (step_last == (owed_q == 8'd1) && last == (step_last && last_q)));
@@ -135,6 +137,5 @@ module egru_readout_proof #(
       invariant_age:    assert (owed_q == '0 || lanes_q != '0 || count != '0 || age_q == '0 || (on_its_way >> (age_q - 1)) != '0);
       invariant_queue:  assert (!(count != '0 && lanes_q == '0) || 32'(age_q) <= 7 + 32'(stall_q));
     end
-    invariant_before: assert (rst_n || (owed_q == '0 && !waits_q && lanes_q == '0 && age_q == '0));
   end
 endmodule
