@@ -1,6 +1,5 @@
 """Folders that one command writes and another reads: telling them apart, and finding the text that belongs to a model."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hls_gen.backend import Backend
+from hls_gen.hardware_config import HardwareConfig
 from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, TOP_SOURCE
 from hls_gen.manifest import MANIFEST_FILE as GENERATED_MANIFEST
 from hls_gen.manifest import differences
@@ -17,6 +17,7 @@ from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_
 from hls_gen.testbench import SEQUENCES, STEPS, Stimulus, random_stimulus
 from sw_model.datasets import EMBEDDED, TextDataset, Unit, load_text
 from sw_model.errors import UserError
+from sw_model.input_file import read_json
 from sw_model.quantized_model import MANIFEST_FILE, QuantizedModel
 
 
@@ -35,11 +36,10 @@ def kind_of(folder: Path) -> Kind:
     """
     path = Path(folder) / MANIFEST_FILE
     remedy = "give a folder that egru train, prune or export wrote"
-    if not path.is_file():
-        raise UserError(f"artifact file {path}", "does not exist", remedy)
+    manifest = read_json(path, "artifact file", remedy)
     try:
-        return Kind(json.loads(path.read_bytes())["format"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return Kind(manifest["format"])
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"artifact manifest {path}", "is truncated, or of neither a checkpoint nor a model", remedy) from None
 
 
@@ -61,7 +61,7 @@ class TextInfo:
 def text_info(model: QuantizedModel) -> TextInfo | None:
     """Return what an exported model knows of its text; None when it knows nothing."""
     data = model.metadata.get("data")
-    if not model.vocabulary or not isinstance(data, dict) or data.get("unit") not in ("characters", "words"):
+    if len(model.vocabulary) < model.classes or not isinstance(data, dict) or data.get("unit") not in ("characters", "words"):
         return None
     return TextInfo(str(data.get("name")), data["unit"], model.vocabulary)
 
@@ -174,11 +174,12 @@ def read_generated(folder: Path, backend: Backend | None = None) -> GeneratedFol
     remedy = "give a folder that egru generate wrote, or generate it again"
     if not (folder / HARDWARE_FILE).is_file():
         raise UserError(f"folder {folder}", f"holds no {HARDWARE_FILE}", remedy)
+    hardware: dict[str, Any] = read_json(folder / HARDWARE_FILE, "file", remedy)
     try:
-        hardware: dict[str, Any] = json.loads((folder / HARDWARE_FILE).read_bytes())
         found = Backend.of_format(hardware["format"])
         model_hash, lanes = hardware["model_hash"], [int(block["lanes"]) for block in hardware["blocks"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        HardwareConfig.model_validate(hardware["config"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise UserError(f"file {folder / HARDWARE_FILE}", "is truncated or altered", remedy) from None
     if backend not in (None, found):
         other = f"give a folder that egru generate --backend {backend} wrote"

@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 when a command reports a failed check, 2 for a mistake of the user (one line on stderr), 130 after
         Ctrl-C or SIGTERM.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # a folder's name may be no text, or hold signs that a terminal does not know
+        sys.stdout.reconfigure(errors="backslashreplace")
     # Without this a SIGTERM would leave half-written folders and running tools behind.
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -76,9 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _fail(error.format_message())
     except OSError as error:
-        if error.filename is None:
-            raise
-        return _fail(f"{error.filename}: {error.strerror}; check the path, its permissions and the free space")
+        # What is written to an open file, and finds the disk full, names no file.
+        where = "" if error.filename is None else f"{error.filename}: "
+        return _fail(f"{where}{error.strerror or error}; check the path, its permissions and the free space")
+    except MemoryError:
+        return _fail("there is not enough memory; give less at once, or use a machine with more")
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
     finally:

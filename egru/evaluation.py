@@ -54,6 +54,9 @@ def evaluate_artifact(folder: Path, settings: EvaluationSettings, advance: Advan
         info = text_info(model)
         if info is None:
             raise UserError(f"model {folder}", "knows no text, so its quality cannot be measured", "export it from a checkpoint")
+        if model.classes != model.tokens:
+            what = f"model {folder} of {model.classes} classes"
+            raise UserError(what, f"does not predict its {model.tokens} symbols", "export it from a checkpoint")
         return _evaluate_model(model, info, "model", settings, advance)
     loaded = checkpoint.load(folder)
     known = loaded.manifest.data

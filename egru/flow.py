@@ -100,10 +100,14 @@ class DemoFolder:
 
     def clear(self) -> None:
         """Remove what a demo writes, and nothing else."""
+        self.begin()
         for path in (self.root / "checkpoints", self.text, self.model, self.rtl, self.simulation, self.build):
             shutil.rmtree(path, ignore_errors=True)
-        for name in (CONFIG_FILE, SUMMARY_FILE):
-            (self.root / name).unlink(missing_ok=True)
+        (self.root / CONFIG_FILE).unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """Remove what says that the folder is whole."""
+        (self.root / SUMMARY_FILE).unlink(missing_ok=True)
 
 
 @dataclass
@@ -184,7 +188,8 @@ def run_demo(
     if force and not resume:
         folder.clear()
     folder.root.mkdir(parents=True, exist_ok=True)
-    (folder.root / CONFIG_FILE).write_text(config_text(config))
+    folder.begin()
+    _write_whole(folder.root / CONFIG_FILE, config_text(config))
 
     if pretrained is None:
         model, compared = _train(inputs, folder, stages, force=resume)
@@ -263,7 +268,7 @@ def _check_folder(config: FlowConfig, folder: DemoFolder, *, force: bool, resume
     path = folder.root / CONFIG_FILE
     if not path.is_file():
         raise UserError(f"folder {folder.root}", "holds no unfinished demo", "leave out --resume")
-    if path.read_text() != config_text(config):
+    if path.read_bytes() != config_text(config).encode():
         raise UserError(f"file {path}", "has another configuration", "resume with the same one, or give --force instead")
 
 

@@ -25,17 +25,21 @@ def print_json(value: Any) -> None:
 
 def progress_bar() -> Progress:
     """Make a progress bar on stderr: task, bar, count, elapsed time."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (_description(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return _progress(*columns)
 
 
 @contextmanager
 def working(description: str) -> Iterator[None]:
     """Show on stderr that something of unknown length goes on, and for how long."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), _description(), TimeElapsedColumn())
     with _progress(*columns) as progress:
         progress.add_task(description, total=None)
         yield
+
+
+def _description() -> TextColumn:
+    return TextColumn("{task.description}", markup=False)  # it may name a folder
 
 
 def _progress(*columns: ProgressColumn) -> Progress:

@@ -45,6 +45,7 @@ from hls_gen.board_flow import (
     synthesis_resources,
     synthesis_steps,
 )
+from hls_gen.library import read_source
 from hls_gen.rtl_backend import MEMORY_FOLDER, RTL_FOLDER, library_files
 from hls_gen.rtl_backend import TOP_MODULE as CORE_MODULE
 from sw_model.errors import UserError
@@ -209,7 +210,7 @@ def _collect_sources(generated: Path, board: Board, added: Mapping[str, str], wo
         shutil.copytree(generated / MEMORY_FOLDER, work / MEMORY_FOLDER)
     for name, text in added.items():
         (work / name).write_text(text)
-    for path in library_files(path.read_text() for path in rtl.glob("*.sv")):
+    for path in library_files(read_source(path) for path in rtl.glob("*.sv")):
         if not (rtl / path.name).exists():
             shutil.copyfile(path, rtl / path.name)
     sources = [f"{RTL_FOLDER}/{path.name}" for path in sorted(rtl.glob("*.sv"))]

@@ -4,7 +4,6 @@ It holds the exported model, its recipe, hardware that fits it, and what was mea
 differs a little between Python versions. The model keeps its vocabulary: symbols that it does not know are left out and counted.
 """
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from egru.flow_config import FlowConfig, load_flow_config
 from egru.summary import TrainingRecord
 from sw_model.datasets import SPLITS, TextDataset, join
 from sw_model.errors import UserError
+from sw_model.input_file import read_json
 from sw_model.output_folder import staged_folder
 from sw_model.quantized_model import QuantizedModel
 from sw_model.strict_toml import validate
@@ -45,13 +45,7 @@ def load_pretrained(folder: Path) -> Pretrained:
     """
     remedy = "install egru-fpga again, or leave out --pretrained to train a model"
     path = folder / FIGURES_FILE
-    try:
-        figures = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"file {path} of the pretrained model", "does not exist", remedy) from None
-    except (ValueError, RecursionError):
-        raise UserError(f"file {path} of the pretrained model", "is truncated or altered", remedy) from None
-    record = validate(figures, TrainingRecord, str(path))
+    record = validate(read_json(path, "file of the pretrained model", remedy), TrainingRecord, str(path))
     model = QuantizedModel.load(folder / MODEL_FOLDER)
     if record.model.hash != model.content_hash():
         raise UserError(f"file {path}", f"belongs to another model than {folder / MODEL_FOLDER}", remedy)

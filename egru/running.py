@@ -240,6 +240,10 @@ def _load(accelerator: Accelerator, writes: list[RegisterWrite], model: Quantize
     if writes:
         with working(f"loading {sum(len(write.words) for write in writes):,} words"):
             accelerator.load_weights(writes, model.content_hash())
+    found, wanted = (accelerator.info.tokens, accelerator.info.classes), (model.tokens, model.classes)
+    if found != wanted:
+        rule = f"has {found[0]} tokens and {found[1]} classes, and names a model that has {wanted[0]} and {wanted[1]}"
+        raise LinkError(f"device at {accelerator.name}", rule, "load the bitstream that was built for this model")
 
 
 def _hardware(folder: Path) -> dict[str, Any]:

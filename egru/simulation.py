@@ -1,6 +1,7 @@
 """Simulating a generated folder: what it is shown, where the log goes, and what a failure means."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from egru.artifacts import changes_remark, choose_tokens, deal_sequences, read_generated
@@ -12,7 +13,7 @@ from sim.build_cache import BenchError
 from sim.drivers import Pace
 from sim.equivalence import EquivalenceResult, check_equivalence
 from sw_model.errors import UserError
-from sw_model.output_folder import require_free
+from sw_model.output_folder import require_free, staged_folder
 
 RESULT_FILE = "simulation.json"
 
@@ -32,7 +33,7 @@ def run_simulation(
     Args:
         generated: A folder that `egru generate` wrote: RTL is simulated, HLS C++ is compiled.
         settings: Steps, sequences, seed and stalls.
-        out: Output folder. The simulation runs in it, so that the case of a mismatch stays there.
+        out: Output folder, which appears when the simulation has ended; the case of a mismatch is then there too.
         data: The text; None for the one that the model was trained on, where that is the embedded one.
         waves: Record waves.
         backend: What the folder must hold; anything if not given.
@@ -56,21 +57,30 @@ def run_simulation(
         require_tools()
     for words in filter(None, (remark, changes_remark(folder.folder))):
         progress_console.print(words, soft_wrap=True, markup=False)
-    try:
-        with working(f"simulating {settings.steps} steps"), words_to_stderr():
-            result = check_equivalence(
-                folder.folder,
-                sequences,
-                input_pace=settings.idle,
-                output_pace=settings.back_pressure,
-                seed=settings.seed,
-                waves=waves,
-                run_dir=out,
-            )
-    except BenchError as error:
-        # The first line names seed, saved case and log; the rest is an excerpt of that log.
-        raise CheckFailedError(str(error).splitlines()[0].rstrip(":")) from None
-    (out / RESULT_FILE).write_text(json.dumps({**result.to_json(), "stimulus": stimulus}, indent=1) + "\n")
+    out = Path(out).resolve()
+    failure = ""
+    with staged_folder(out, force=force) as work:
+        try:
+            with working(f"simulating {settings.steps} steps"), words_to_stderr():
+                result = check_equivalence(
+                    folder.folder,
+                    sequences,
+                    input_pace=settings.idle,
+                    output_pace=settings.back_pressure,
+                    seed=settings.seed,
+                    waves=waves,
+                    run_dir=work,
+                )
+        except BenchError as error:
+            # The first line names seed, saved case and log; the rest is an excerpt of that log.
+            failure = str(error).splitlines()[0].rstrip(":").replace(str(work), str(out))
+            if not any(work.iterdir()):  # it was not even built
+                raise CheckFailedError(failure) from None
+        else:
+            result = replace(result, log=out / result.log.relative_to(work))
+            (work / RESULT_FILE).write_text(json.dumps({**result.to_json(), "stimulus": stimulus}, indent=1) + "\n")
+    if failure:
+        raise CheckFailedError(failure)
     return result, stimulus
 
 

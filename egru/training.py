@@ -141,4 +141,4 @@ def report_training(done: str, out: Path, metrics: dict[str, Any] | None, *, as_
     counts = (metrics["steps"], metrics["best_step"])
     figures = (f"{metrics[name]:.3f}" for name in ("validation_bits", "event_density", "weight_density"))
     table.add_row(*map(str, counts), *figures, f"{metrics['seconds']:.1f}")
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -14,6 +14,7 @@ from hls_gen.rtl_backend import HARDWARE_FILE, MODEL_FOLDER, describe
 from hls_gen.weight_image import generate_for
 from hls_gen.weight_swap import image_words, read_swap_folder
 from sw_model.errors import UserError
+from sw_model.input_file import read_json
 from sw_model.output_folder import require_free, staged_folder
 from sw_model.quantized_model import QuantizedModel
 
@@ -57,7 +58,7 @@ def swap(build: Path, model: QuantizedModel, out: Path, *, force: bool = False) 
         CheckFailedError: When the bitstream does not hold what was put in.
     """
     require_free(out, force=force)
-    kept, (board, seed) = read_swap_folder(build), _built(build)
+    kept, (board, seed) = read_swap_folder(build), built(build)
     generated = generate_for(model, kept.hardware)
     images = image_words(generated.memories)
     with staged_folder(out, force=force) as work:
@@ -88,7 +89,7 @@ def extract(build: Path, bitstream: Path, scratch: Path) -> dict[str, list[int]]
     Raises:
         UserError: When the bitstream cannot be read, or is of another build.
     """
-    kept, (board, _) = read_swap_folder(build), _built(build)
+    kept, (board, _) = read_swap_folder(build), built(build)
     (scratch / bitstream_file(board)).write_bytes(bitstream.read_bytes())
     return _extract(ToolFlow(scratch, scratch), board, kept.columns)
 
@@ -101,11 +102,16 @@ def _extract(flow: ToolFlow, board: Board, columns: ColumnMap) -> dict[str, list
     return contents
 
 
-def _built(build: Path) -> tuple[Board, int]:
-    """Return the board of a build, and the seed of its routing."""
+def built(build: Path) -> tuple[Board, int]:
+    """Return the board of a build, and the seed of its routing.
+
+    Raises:
+        UserError: When the build does not say.
+    """
     path = build / RESULT_FILE
+    remedy = "build the design again"
+    result = read_json(path, "file", remedy)
     try:
-        result = json.loads(path.read_text())
         return load_board(result["board"]), int(result["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"file {path}", "is missing or damaged", "build the design again") from None
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise UserError(f"file {path}", "is damaged", remedy) from None

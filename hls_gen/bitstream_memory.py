@@ -111,7 +111,7 @@ class ColumnMap:
             found = cls(BitstreamFamily(values["family"]), files, columns)
             found._check()
             return found
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UserError("the map of the memory columns", f"cannot be read ({error})", "build the design again") from error
 
     def _check(self) -> None:
@@ -180,6 +180,7 @@ def replace_contents(routed: str, columns: ColumnMap, images: Mapping[str, list[
     """Put ``images`` (words by file name) in the place of what the router's output holds; words beyond an image become 0.
 
     Raises:
+        UserError: When a block is missing.
         ValueError: When an image is not what the map says.
     """
     bits = {}
@@ -189,6 +190,7 @@ def replace_contents(routed: str, columns: ColumnMap, images: Mapping[str, list[
             raise ValueError(f"{file.name} has {len(words)} words, not {file.depth}")
         bits[file.name] = np.vstack([_bits(words, file.bits), np.zeros((_whole(file) - file.depth, file.bits), np.uint8)])
     blocks = read_blocks(columns.family, routed)
+    _require_blocks(columns, blocks)
     for column in columns.columns:
         piece = bits[column.file][column.start :, column.bit]
         places = _positions(columns.family, column.width)[:, column.lane]
@@ -207,10 +209,9 @@ def extract_contents(routed: str, columns: ColumnMap) -> dict[str, list[int]]:
         UserError: When two memories that hold the same image differ, or a block is missing.
     """
     blocks = read_blocks(columns.family, routed)
+    _require_blocks(columns, blocks)
     bits = {file.name: np.full((_whole(file), file.bits), UNKNOWN, np.uint8) for file in columns.files}
     for column in columns.columns:
-        if column.block not in blocks:
-            raise UserError(f"block RAM {column.block}", "is not in this bitstream", "give a bitstream that was made of this build")
         target = bits[column.file][column.start :, column.bit]
         piece = blocks[column.block][_positions(columns.family, column.width)[:, column.lane]][: len(target)]
         target = target[: len(piece)]
@@ -218,6 +219,12 @@ def extract_contents(routed: str, columns: ColumnMap) -> dict[str, list[int]]:
             raise UserError(f"memory {column.file}", "has different contents in two places", "swap the weights again")
         target[:] = piece
     return {file.name: _words(bits[file.name][: file.depth]) for file in columns.files}
+
+
+def _require_blocks(columns: ColumnMap, blocks: Mapping[str, np.ndarray]) -> None:
+    for column in columns.columns:
+        if column.block not in blocks:
+            raise UserError(f"block RAM {column.block}", "is not in this bitstream", "give a bitstream that was made of this build")
 
 
 UNKNOWN = 2
@@ -240,9 +247,11 @@ def read_blocks(family: BitstreamFamily, routed: str) -> dict[str, np.ndarray]:
         words = routed[start:end].split()
         # ECP5: words of 9 bits; iCE40: lines of 256 bits, one of the parameters INIT_0 to INIT_F.
         bits = 9 if family is BitstreamFamily.ECP5 else 256
-        if len(words) * bits != _BLOCK_BITS[family]:
-            raise UserError(f"block RAM {name} of the bitstream", f"has {len(words)} words of {bits} bits", "build the design again")
-        blocks[name] = _bits([int(word, 16) for word in words], bits).reshape(-1)
+        digits = re.compile(rf"[0-9a-fA-F]{{1,{-(-bits // 4)}}}")
+        numbers = [int(word, 16) for word in words if digits.fullmatch(word)]
+        if len(numbers) * bits != _BLOCK_BITS[family] or len(words) != len(numbers) or max(numbers) >> bits:
+            raise UserError(f"block RAM {name} of the bitstream", f"has {len(numbers)} words of {bits} bits", "build the design again")
+        blocks[name] = _bits(numbers, bits).reshape(-1)
     return blocks
 
 

@@ -30,6 +30,8 @@ NotNegative = Annotated[int, Field(ge=0)]
 PositiveReal = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
 PortName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+#: No path: what is written under this name stays in its folder.
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=100)]
 BoardName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -168,8 +170,8 @@ class Board(StrictModel):
     toolchain: Toolchain
     family: Family
     part: Name
-    constraints: Name
-    top: Name | None = None
+    constraints: FileName
+    top: FileName | None = None
     synthesis_flags: tuple[str, ...] = ()
     place_and_route_flags: tuple[str, ...] = ()
     bitstream_flags: tuple[str, ...] = ()

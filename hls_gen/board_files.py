@@ -7,6 +7,7 @@ from pathlib import Path
 from hls_gen.board import TOP_MODULE as BOARD_MODULE
 from hls_gen.board import Board, Toolchain, UartLink, render_top
 from hls_gen.board_flow import SCRIPTS, SYNTHESIS_SCRIPT, Step, flow_steps, synthesis_script
+from hls_gen.library import read_source
 from hls_gen.manifest import MANIFEST_FILE, read_manifest
 from hls_gen.rtl_backend import MODEL_FOLDER, RTL_FOLDER, GeneratedRtl, library_files
 from hls_gen.uart_core import UART_CORE_MODULE, render_uart_core
@@ -111,9 +112,9 @@ def board_sources(folder: Path, board: Board, clock_mhz: float | None = None) ->
     manifest = read_manifest(folder) if (folder / MANIFEST_FILE).is_file() else None
     if manifest and manifest.board == board.name and manifest.core_mhz and clock_mhz in (None, manifest.core_mhz):
         own = (f"{RTL_FOLDER}/{BOARD_MODULE}.sv", board.constraints)
-        return manifest.core_mhz, {name: (folder / name).read_text() for name in own}
+        return manifest.core_mhz, {name: read_source(folder / name) for name in own}
     link = folder / RTL_FOLDER / f"{UART_CORE_MODULE}.sv"
-    text = link.read_text() if link.is_file() else render_uart_core(QuantizedModel.load(folder / MODEL_FOLDER))
+    text = read_source(link) if link.is_file() else render_uart_core(QuantizedModel.load(folder / MODEL_FOLDER))
     core_mhz, sources = uart_board_sources(board, text, clock_mhz)
     files = {f"{RTL_FOLDER}/{name}": text for name, text in sources.items()}
     new = {name: text for name, text in files.items() if name == f"{RTL_FOLDER}/{BOARD_MODULE}.sv" or not (folder / name).is_file()}

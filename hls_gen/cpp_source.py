@@ -24,6 +24,8 @@ _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, frozenset(")]}")
 #: Words that stand before a bracket and are no function.
 _NO_FUNCTION = frozenset(("alignas", "alignof", "catch", "decltype", "for", "if", "noexcept", "operator", "requires"))
 _NO_FUNCTION |= frozenset(("constexpr", "return", "sizeof", "static_assert", "switch", "while"))
+#: Tokens of template arguments, for else each of many ``<`` would be followed to the end of the file.
+LONGEST_ARGUMENTS = 200
 _CLASS_WORDS = frozenset(("struct", "class", "union", "enum"))
 #: Words that may stand before a name and are no type.
 _NO_TYPE = frozenset(("return", "else", "case", "goto", "typename", "using", "new", "delete", "throw"))
@@ -157,7 +159,7 @@ class Source:
 
     def after_angles(self, place: int, end: int) -> int | None:
         """Return the place behind the ``>`` that closes the ``<`` at ``place``; None where there is none, for then ``<`` compares."""
-        depth = 0
+        depth, end = 0, min(end, place + LONGEST_ARGUMENTS)
         while place < end:
             text = self.text(place)
             depth += (text == "<") - (text == ">")
@@ -170,8 +172,8 @@ class Source:
 
     def _before_angles(self, place: int) -> int:
         """Return the place of the name that the template arguments which end at ``place`` belong to."""
-        depth = 0
-        while place > 0:
+        depth, begin = 0, max(0, place - LONGEST_ARGUMENTS)
+        while place > begin:
             depth += (self.text(place) == ">") - (self.text(place) == "<")
             if depth == 0:
                 break

@@ -191,9 +191,13 @@ def check_folder(folder: Path) -> list[Finding]:
     """Find what no HLS compiler takes in a folder that `write_core` wrote: a user may have edited it.
 
     Raises:
-        UserError: When a source is no text.
+        UserError: When a source is no text, or nested too deep to be read.
     """
-    return check_synthesisable(read_sources(folder / HLS_FOLDER, (*SIMULATION_ONLY, TABLES_SOURCE)))
+    sources = read_sources(folder / HLS_FOLDER, (*SIMULATION_ONLY, TABLES_SOURCE))
+    try:
+        return check_synthesisable(sources)
+    except RecursionError:
+        raise UserError(f"sources in {folder / HLS_FOLDER}", "are nested too deep to be read", "generate the folder again") from None
 
 
 def describe(model: QuantizedModel, generated: GeneratedHls) -> dict[str, Any]:

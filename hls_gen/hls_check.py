@@ -291,13 +291,16 @@ def _meant(call: Call, scope: str, known: set[_Key]) -> set[_Key]:
 
 def _way_back(start: _Key, calls: Mapping[_Key, set[_Key]]) -> list[_Key]:
     """Return a shortest way from a function to itself, without its end; empty where there is none."""
-    ways = [[start]]
-    seen = {start}
-    for way in ways:
-        for following in sorted(calls[way[-1]]):
+    reached = [start]
+    caller: dict[_Key, _Key] = {}
+    for function in reached:
+        for following in sorted(calls[function]):
             if following == start:
-                return way
-            if following not in seen:
-                seen.add(following)
-                ways.append([*way, following])
+                way = [function]
+                while way[-1] != start:
+                    way.append(caller[way[-1]])
+                return way[::-1]
+            if following not in caller:
+                caller[following] = function
+                reached.append(following)
     return []

@@ -4,6 +4,20 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from sw_model.input_file import read_text
+
+#: Of one source or memory image; those of the largest parts take some megabytes.
+MAX_SOURCE_BYTES = 1 << 26
+
+
+def read_source(path: Path) -> str:
+    """Read a source or memory image of a generated folder, which its user may have edited.
+
+    Raises:
+        UserError: When it is missing, no UTF-8 text, or absurdly large.
+    """
+    return read_text(path, "source", "generate the folder again", MAX_SOURCE_BYTES)
+
 
 def instantiated(text: str, known: Collection[str]) -> set[str]:
     """Return the modules among ``known`` that the source ``text`` instantiates."""
@@ -15,6 +29,7 @@ def closure(tops: Iterable[str], folder: Path) -> list[Path]:
 
     Raises:
         KeyError: For a top that ``folder`` does not hold.
+        UserError: When a source is no text.
     """
     known = {path.stem: path for path in Path(folder).glob("*.sv")}
     found: set[str] = set()
@@ -22,6 +37,6 @@ def closure(tops: Iterable[str], folder: Path) -> list[Path]:
     while waiting:
         name = waiting.pop()
         if name not in found:
-            waiting += instantiated(known[name].read_text(), known)
+            waiting += instantiated(read_source(known[name]), known)
             found.add(name)
     return sorted(known[name] for name in found)

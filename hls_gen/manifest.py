@@ -13,6 +13,7 @@ from hls_gen.board import BOARDS_FOLDER
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.render import TEMPLATE_FOLDER
 from sw_model.errors import UserError
+from sw_model.input_file import read_bytes
 from sw_model.quantized_model import QuantizedModel
 from sw_model.version import __version__
 
@@ -20,6 +21,8 @@ MANIFEST_FILE = "manifest.json"
 REMEDY = "generate the folder again"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+#: A path that does not leave its folder: no part of it begins with a dot.
+InnerPath = Annotated[str, Field(pattern=r"^\w[\w-]*(\.[\w-]+)*(/\w[\w-]*(\.[\w-]+)*)*$", max_length=200)]
 
 
 class _Section(BaseModel):
@@ -56,7 +59,7 @@ class Manifest(_Section):
     board: str | None
     core_mhz: float | None
     stimulus: str
-    files: dict[str, Sha256]
+    files: dict[InnerPath, Sha256]
 
 
 @cache
@@ -116,8 +119,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
         raise UserError(f"folder {folder}", f"holds no {MANIFEST_FILE}", "give a folder that egru generate wrote")
+    data = read_bytes(path, "manifest", REMEDY)
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the top level"

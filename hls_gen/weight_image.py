@@ -31,7 +31,7 @@ def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> Generate
     Raises:
         UserError: When ``hardware`` is damaged, its weights are fixed, or the model is of another shape or too large.
     """
-    config, there, capacities, memories = _read(hardware)
+    config, there, memories = _read(hardware)
     for name, value in model_shape(model).items():
         if there.get(name) != value:
             raise UserError(
@@ -39,26 +39,35 @@ def generate_for(model: QuantizedModel, hardware: Mapping[str, Any]) -> Generate
                 f"does not fit a design for {name}={there.get(name, 'none')}",
                 "generate and build it for this model",
             )
-    generated = generate(model, config.model_copy(update={"weight_capacity": capacities}))
+    generated = generate(model, config)
     if memory_table(generated.memories) != memories:
         raise UserError("hardware.json", "lists other memories than this version generates", "generate and build the design again")
     return generated
 
 
-def _read(hardware: Mapping[str, Any]) -> tuple[HardwareConfig, dict[str, Any], tuple[int, ...], list[Any]]:
-    """Return configuration, shape, capacities and memories of a `hardware.json`; a capacity that followed from the first model stays.
+def _read(hardware: Mapping[str, Any]) -> tuple[HardwareConfig, dict[str, Any], list[Any]]:
+    """Return configuration, shape and memories of a `hardware.json`; a capacity that followed from the first model stays, as if asked for.
 
     Raises:
         UserError: When ``hardware`` is damaged or its weights are fixed.
     """
+    config = _config(hardware)
+    if config.weights == "fixed":  # such a design names no capacities
+        raise UserError(
+            "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
+        )
     try:
-        config = HardwareConfig.model_validate(hardware["config"])
-        if config.weights == "fixed":  # such a design names no capacities
-            raise UserError(
-                "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
-            )
         capacities = tuple(int(block["capacity"]) for block in hardware["blocks"])
-        return config, dict(hardware["shape"]), capacities, list(hardware["memories"])
+        # In its place, and so within the same limits.
+        config = HardwareConfig.model_validate(config.model_dump() | {"weight_capacity": capacities})
+        return config, dict(hardware["shape"]), list(hardware["memories"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise UserError("hardware.json", "is truncated or altered", "generate and build the design again") from None
+
+
+def _config(hardware: Mapping[str, Any]) -> HardwareConfig:
+    try:
+        return HardwareConfig.model_validate(hardware["config"])
     except (KeyError, TypeError, ValueError):
         raise UserError("hardware.json", "is truncated or altered", "generate and build the design again") from None
 
@@ -72,8 +81,9 @@ def load_writes(model: QuantizedModel, hardware: Mapping[str, Any]) -> list[Regi
     Raises:
         UserError: When the hardware cannot load, or not this model.
     """
-    if hardware["config"]["weights"] != "loadable":
-        raise UserError(f"a design with weights={hardware['config']['weights']}", "cannot be loaded", "generate it with --weights loadable")
+    weights = _config(hardware).weights
+    if weights != "loadable":
+        raise UserError(f"a design with weights={weights}", "cannot be loaded", "generate it with --weights loadable")
     reset = RegisterWrite(Register.CONTROL, (SOFT_RESET,))
     writes = [reset]
     for number, image in reversed(list(enumerate(generate_for(model, hardware).memories))):

@@ -4,7 +4,6 @@ What a later swap needs stays in the build's folder ``swap/``: the routed design
 `hardware.json`.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -26,10 +25,13 @@ from hls_gen.board import Board, Toolchain
 from hls_gen.memory_image import MemoryImage, format_words, image_slices, parse_words
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER
 from sw_model.errors import UserError
+from sw_model.input_file import read_json, read_text
 
 SWAP_FOLDER = "swap"
 COLUMNS_FILE = "columns.json"
 ROUTED_FILE = "routed.txt"
+#: Far above what the largest part of either family takes: its routed design, and the contents of its block RAMs.
+MAX_ROUTED_BYTES, MAX_MEMORY_BITS = 1 << 28, 1 << 24
 FAMILIES = {Toolchain.ECP5: BitstreamFamily.ECP5, Toolchain.ICE40: BitstreamFamily.ICE40}
 
 
@@ -110,20 +112,19 @@ def read_swap_folder(build: Path) -> SwapFolder:
     if not folder.is_dir():
         remedy = "give a folder that egru build made of a design generated with --weights swappable"
         raise UserError(f"folder {build}", f"holds no {SWAP_FOLDER}/", remedy)
-    try:
-        texts = {name: (folder / name).read_text() for name in (COLUMNS_FILE, ROUTED_FILE)}
-    except (OSError, ValueError):
-        raise UserError(f"folder {folder}", "is damaged", "build the design again") from None
-    return SwapFolder(_read_hardware(folder / HARDWARE_FILE), ColumnMap.from_json(texts[COLUMNS_FILE]), texts[ROUTED_FILE])
+    remedy = "build the design again"
+    hardware = _read_hardware(folder / HARDWARE_FILE)
+    columns = ColumnMap.from_json(read_text(folder / COLUMNS_FILE, "file", remedy))
+    if columns.files != image_files(hardware):
+        raise UserError(f"file {folder / COLUMNS_FILE}", f"names other memories than {HARDWARE_FILE}", remedy)
+    return SwapFolder(hardware, columns, read_text(folder / ROUTED_FILE, "file", remedy, MAX_ROUTED_BYTES))
 
 
 def _read_hardware(path: Path) -> dict[str, Any]:
-    try:
-        hardware = json.loads(path.read_text())
-        if not isinstance(hardware, dict) or not isinstance(hardware["config"], dict):
-            raise ValueError("it describes no hardware")
-    except (OSError, ValueError, KeyError, RecursionError):
-        raise UserError(f"file {path}", "is missing, truncated or altered", "generate and build the design again") from None
+    remedy = "generate and build the design again"
+    hardware = read_json(path, "file", remedy)
+    if not isinstance(hardware, dict) or not isinstance(hardware.get("config"), dict):
+        raise UserError(f"file {path}", "is missing, truncated or altered", remedy)
     return hardware
 
 
@@ -135,13 +136,16 @@ def image_files(hardware: Mapping[str, Any]) -> tuple[ImageFile, ...]:
     """
     try:
         memories = [(str(memory["name"]), int(memory["bits"]), int(memory["depth"])) for memory in hardware["memories"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError("hardware.json", "lists no memories", "generate the folder again") from None
     for name, bits, depth in memories:
         if not (re.fullmatch(r"\w+", name) and 1 <= bits <= MAX_BITS and 1 <= depth <= MAX_WORDS):
             raise UserError(
                 f"memory {name!r} of {depth} words of {bits} bits in hardware.json", "is none of ours", "generate the folder again"
             )
+    bits = sum(bits * depth for _, bits, depth in memories)
+    if bits > MAX_MEMORY_BITS:
+        raise UserError(f"memories of {bits} bits in hardware.json", f"exceed {MAX_MEMORY_BITS}", "generate the folder again")
     return tuple(ImageFile(file, width, depth) for name, bits, depth in memories for file, _, width in image_slices(name, bits, depth))
 
 
@@ -158,10 +162,11 @@ def read_words(folder: Path, files: Iterable[ImageFile]) -> dict[str, list[int]]
     """
     found = {}
     for file in files:
+        text = read_text(folder / file.name, "memory image", "generate the folder again")
         try:
-            found[file.name] = parse_words((folder / file.name).read_text())
-        except (OSError, ValueError):
-            raise UserError(f"memory image {folder / file.name}", "is missing or damaged", "generate the folder again") from None
-        if len(found[file.name]) != file.depth or max(found[file.name]) >> file.bits:
+            found[file.name] = parse_words(text)
+        except ValueError:
+            raise UserError(f"memory image {folder / file.name}", "is damaged", "generate the folder again") from None
+        if len(found[file.name]) != file.depth or min(found[file.name]) < 0 or max(found[file.name]) >> file.bits:
             raise UserError(f"memory image {folder / file.name}", "is not what hardware.json says", "generate the folder again")
     return found

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, TOP_SOURCE
+from hls_gen.library import read_source
 from hls_gen.rtl_backend import HARDWARE_FILE
 from sim.build_cache import BenchError, cache_folder, kept
 from sim.hls_headers import Headers, find_headers
@@ -89,7 +90,7 @@ def compiled_library(folder: Path, *, cache: Path | None = None) -> Path:
     """
     sources = Path(folder) / HLS_FOLDER
     headers, compiler = find_headers(), find_compiler()
-    texts = {path.relative_to(sources).as_posix(): path.read_text() for path in sorted(sources.rglob("*.?pp"))}
+    texts = {path.relative_to(sources).as_posix(): read_source(path) for path in sorted(sources.rglob("*.?pp"))}
     options = (CHECKED_STREAMS, *WARNINGS, *_LIBRARY)
 
     def make(build: Path, log: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hls_gen.backend import Backend
+from hls_gen.library import read_source
 from hls_gen.rtl_backend import HARDWARE_FILE
 from sim.benches.egru_top import GENERATED_VARIABLE, LOADED_VARIABLE
 from sim.build_cache import PACKAGE_ROOT, BenchError, cache_folder, digest, fill_run_folder, log_excerpt
@@ -143,7 +144,7 @@ def check_equivalence(
         "sim.benches.egru_top",
         # What a board has around the core needs the primitives of its part.
         sources=library_closure("egru_top", library=generated / "rtl"),
-        files={f"mem/{path.name}": path.read_text() for path in sorted((generated / "mem").glob("*.mem"))}
+        files={f"mem/{path.name}": read_source(path) for path in sorted((generated / "mem").glob("*.mem"))}
         | {STIMULUS_FILE: json.dumps(tokens)},
         seed=seed,
         extra_env=environment,

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, Literal, NoReturn
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from hls_gen import hls_backend, rtl_backend
 from hls_gen.backend import Backend
@@ -23,6 +23,7 @@ from sim.drivers import Pace
 from sim.equivalence import check_equivalence
 from sw_model.errors import UserError
 from sw_model.fixed_point import rescale
+from sw_model.input_file import read_json
 from sw_model.output_folder import staged_folder
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import draw_model, redraw_values, redraw_weights
@@ -209,23 +210,14 @@ def load(folder: Path) -> Case:
         UserError: When a file is missing or altered.
     """
     remedy = "give a folder that egru fuzz saved"
-    texts = []
-    for name in (CASE_FILE, HARDWARE_FILE):
-        path = Path(folder) / name
-        if not path.is_file():
-            raise UserError(f"case file {path}", "does not exist", remedy)
-        texts.append(path.read_bytes())
-    try:
-        about = json.loads(texts[0])
-        hardware = HardwareConfig.model_validate_json(texts[1])
-    except (ValidationError, ValueError, RecursionError) as error:
-        raise UserError(f"case {folder}", f"is altered ({str(error).splitlines()[0]})", remedy) from error
-    read = validate(about, _CaseFile, str(Path(folder) / CASE_FILE))
-    model = QuantizedModel.load(Path(folder) / MODEL_FOLDER)
-    loaded = QuantizedModel.load(Path(folder) / LOADED_FOLDER) if (Path(folder) / LOADED_FOLDER).exists() else None
+    folder = Path(folder)
+    read = validate(read_json(folder / CASE_FILE, "case file", remedy), _CaseFile, str(folder / CASE_FILE))
+    hardware = validate(read_json(folder / HARDWARE_FILE, "case file", remedy), HardwareConfig, str(folder / HARDWARE_FILE))
+    model = QuantizedModel.load(folder / MODEL_FOLDER)
+    loaded = QuantizedModel.load(folder / LOADED_FOLDER) if (folder / LOADED_FOLDER).exists() else None
     for sequence in read.sequences:
         if not sequence or min(sequence) < 0 or max(sequence) >= model.tokens:
-            raise UserError(f"sequence {list(sequence)}", f"is empty or leaves 0 to {model.tokens - 1}", remedy)
+            raise UserError(f"a sequence of {len(sequence)} tokens in {folder}", f"is empty or leaves 0 to {model.tokens - 1}", remedy)
     return Case(model, hardware, read.sequences, loaded, read.input_pace, read.output_pace, read.seed)
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from hls_gen.board import TOP_MODULE, PinsSection, UartLink, clocks_per_bit, load_board, render_top
 from hls_gen.board_files import board_sources
+from hls_gen.library import read_source
 from hls_gen.manifest import MANIFEST_FILE, read_manifest
 from hls_gen.rtl_backend import HARDWARE_FILE, RTL_FOLDER
 from sim.build_cache import PACKAGE_ROOT, BenchError, cache_folder
@@ -87,7 +88,7 @@ def board_design(generated: Path, name: str, baud: int | None = None) -> BoardDe
     if not isinstance(board.link, UartLink) or board.pins is None:
         raise UserError(f"board {name}", "has no serial line to simulate", "choose a UART board, or use egru simulate for the core alone")
     core_mhz, added = board_sources(generated, board)
-    sources = {path.name: path.read_text() for path in sorted([*(generated / RTL_FOLDER).glob("*.sv"), *VENDOR_MODELS.glob("*.sv")])}
+    sources = {path.name: read_source(path) for path in sorted([*(generated / RTL_FOLDER).glob("*.sv"), *VENDOR_MODELS.glob("*.sv")])}
     sources |= {Path(path).name: text for path, text in added.items() if path.endswith(".sv")}
     link = board.link
     if baud is not None and baud != link.baud:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from sw_model.errors import UserError
+from sw_model.input_file import read_bytes
 
 Unit = Literal["characters", "words"]
 
@@ -17,7 +18,9 @@ EMBEDDED = "pydoc-topics"
 UNKNOWN = "<unk>"
 END_OF_LINE = "<eos>"
 MIN_SYMBOLS = 200
-MAX_TEXT_BYTES = 1 << 30
+#: Of a text, unpacked. A symbol takes some thirty bytes on its way to a token, and an xz file of 20 kB may hold this many.
+MAX_TEXT_BYTES = 1 << 27
+UNPACK_BYTES = 1 << 20
 SPLITS = ("train", "valid", "test")
 
 
@@ -116,15 +119,9 @@ def join(symbols: Iterable[str], unit: Unit) -> str:
 def _read(path: Path) -> str:
     if not path.is_file():
         raise UserError(f"text file {path}", "does not exist", f"give a UTF-8 text file, a folder of splits, or {EMBEDDED}")
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise UserError(f"text file {path}", f"is larger than {MAX_TEXT_BYTES} bytes", "cut it into parts")
-    try:
-        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
-    except (lzma.LZMAError, EOFError) as error:
-        raise UserError(f"text file {path}", f"is not a whole xz file ({error})", "download or compress it again") from error
-    if len(data) > MAX_TEXT_BYTES:
-        raise UserError(f"text file {path}", f"unpacks to more than {MAX_TEXT_BYTES} bytes", "cut it into parts")
+    data = read_bytes(path, "text file", "cut it into parts", MAX_TEXT_BYTES)
+    if path.suffix == ".xz":
+        data = _unpack(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -133,6 +130,21 @@ def _read(path: Path) -> str:
         raise UserError(f"text file {path}", "is empty", "give a text to learn from")
     # One end of line on every system, so that one text gives one model.
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _unpack(path: Path) -> bytes:
+    data = bytearray()
+    try:
+        with lzma.open(path) as file:
+            while len(data) <= MAX_TEXT_BYTES and (part := file.read(UNPACK_BYTES)):
+                data += part
+    except (lzma.LZMAError, EOFError) as error:
+        raise UserError(f"text file {path}", f"is not a whole xz file ({error})", "download or compress it again") from error
+    except MemoryError:  # an xz file says how much it takes to unpack, up to 4 GiB
+        raise UserError(f"text file {path}", "takes more memory to unpack than there is", "compress it again with xz -6") from None
+    if len(data) > MAX_TEXT_BYTES:
+        raise UserError(f"text file {path}", f"unpacks to more than {MAX_TEXT_BYTES} bytes", "cut it into parts")
+    return bytes(data)
 
 
 def _split_file(folder: Path, split: str) -> Path:

@@ -1,5 +1,7 @@
 """Outputs are written aside and moved into place: a folder is either absent, old and whole, or new and whole."""
 
+import ctypes
+import errno
 import os
 import shutil
 import tempfile
@@ -37,16 +39,15 @@ def staged_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
     folder = Path(folder).absolute()
     require_free(folder, force=force)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
     try:
+        # mkdtemp makes a private folder; what is in it is as readable as any other file of the user.
+        staging = aside / "new"
+        staging.mkdir()
         yield staging
-        # mkdtemp makes the folder private; results are as readable as any other file of the user.
-        umask = os.umask(0)
-        os.umask(umask)
-        staging.chmod(0o777 & ~umask)
-        _replace(staging, folder)
+        _replace(staging, folder, aside / "old")
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_texts(folder: Path, files: Mapping[str, str]) -> None:
@@ -57,16 +58,28 @@ def write_texts(folder: Path, files: Mapping[str, str]) -> None:
         path.write_text(text)
 
 
-def _replace(staging: Path, folder: Path) -> None:
+def _replace(staging: Path, folder: Path, old: Path) -> None:
     if not folder.exists():
         staging.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    folder.rename(old / "content")
-    try:
-        staging.rename(folder)
-    except OSError:
-        (old / "content").rename(folder)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    elif not _exchange(staging, folder):
+        try:
+            folder.rename(old)
+            staging.rename(folder)
+        except BaseException:  # Ctrl-C too: whoever called removes what is left aside
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that no kill comes between; return False where the system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None or renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return renameat2 is not None
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):  # an old kernel, or a file system that does not know it
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux

@@ -7,7 +7,6 @@ every shape, range and hash before a value is used.
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,15 +19,16 @@ from safetensors.numpy import save as save_tensors
 
 from sw_model.errors import UserError
 from sw_model.fixed_point import TABLE_SIZE, Formats, rescale, saturate, signed_limits, symmetric_limit
+from sw_model.input_file import read_bytes, read_json
 from sw_model.output_folder import staged_folder
 
 FORMAT_NAME = "egru-quantized-model"
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 TENSORS_FILE = "tensors.safetensors"
-MAX_MANIFEST_BYTES = 16 << 20
 MAX_TENSORS_BYTES = 1 << 31
 REMEDY = "export the model again"
+FOLDER_REMEDY = "give the folder that `egru export` wrote"
 
 
 @dataclass(frozen=True)
@@ -259,21 +259,9 @@ def _structure(model: QuantizedModel) -> dict[str, Any]:
     }
 
 
-def _read_file(path: Path, limit: int) -> bytes:
-    if not path.is_file():
-        raise UserError(f"artifact file {path}", "does not exist", "give the folder that `egru export` wrote")
-    size = os.stat(path).st_size
-    if size > limit:
-        raise UserError(f"artifact file {path} of {size} bytes", f"exceeds the limit of {limit} bytes", REMEDY)
-    return path.read_bytes()
-
-
 def _read_manifest(folder: Path) -> _Manifest:
     path = Path(folder) / MANIFEST_FILE
-    try:
-        raw = json.loads(_read_file(path, MAX_MANIFEST_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"artifact manifest {path}", f"is not valid JSON ({error})", REMEDY) from error
+    raw = read_json(path, "artifact file", FOLDER_REMEDY)
     if isinstance(raw, dict) and raw.get("format") == FORMAT_NAME and raw.get("version") != FORMAT_VERSION:
         raise UserError(
             f"artifact version {raw.get('version')!r} in {path}",
@@ -290,7 +278,7 @@ def _read_manifest(folder: Path) -> _Manifest:
 
 def _read_tensors(folder: Path, sha256: str) -> dict[str, np.ndarray]:
     path = Path(folder) / TENSORS_FILE
-    data = _read_file(path, MAX_TENSORS_BYTES)
+    data = read_bytes(path, "artifact file", FOLDER_REMEDY, MAX_TENSORS_BYTES)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise UserError(
@@ -300,7 +288,7 @@ def _read_tensors(folder: Path, sha256: str) -> dict[str, np.ndarray]:
         )
     try:
         return load_tensors(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, OverflowError) as error:
         raise UserError(f"artifact tensors {path}", f"are not a safetensors file ({error})", REMEDY) from error
 
 

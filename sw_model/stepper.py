@@ -56,7 +56,11 @@ class Stepper(Protocol):
         """Return moments and the state of all streams by name, for a checkpoint; of several processes all must call it."""
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up what `tensors` returned, and the weights of the network."""
+        """Take up what `tensors` returned, and the weights of the network.
+
+        Raises:
+            ValueError: When they are those of another network.
+        """
 
 
 def decayed_parameters(network: EventNetwork) -> list[str]:
@@ -131,8 +135,19 @@ class PlainStepper:
             prefix = f"{OPTIMIZER}{name}/"
             entries = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             if entries:
+                _require_moments(name, entries, parameter)
                 self._optimizer.state[parameter] = entries
-        self._state = states_of(tensors, len(self._network.config.hidden_sizes))
+        sizes = self._network.config.hidden_sizes
+        expected = {f"{STATE}{index}.{part}": (self._config.streams, size) for index, size in enumerate(sizes) for part in "cy"}
+        if {name: tuple(value.shape) for name, value in tensors.items() if name in expected} != expected:
+            raise ValueError("the state of the streams is that of another network")
+        self._state = states_of(tensors, len(sizes))
+
+
+def _require_moments(name: str, entries: dict[str, Tensor], parameter: Tensor) -> None:
+    shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+    if {key: value.shape for key, value in entries.items()} != shapes or any(value.dtype != torch.float32 for value in entries.values()):
+        raise ValueError(f"the optimiser's moments of {name} are those of another parameter")
 
 
 def state_tensors(states: list[LayerState]) -> dict[str, Tensor]:

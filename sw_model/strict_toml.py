@@ -10,12 +10,19 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sw_model.errors import UserError
+from sw_model.input_file import read_text, require_shallow
+
+#: Far above any configuration. The time that tomllib takes for a key grows with the square of its parts: with four times as many bytes, one
+#: of nothing but dots takes 40 s.
+MAX_TOML_BYTES = 1 << 14
+#: Characters of a value that a message shows.
+SHOWN = 200
 
 
 class StrictModel(BaseModel):
     """A frozen model that refuses unknown keys and silent conversions, except int to float."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,14 +35,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         UserError: When the file is missing, unreadable or not TOML; the message names the line.
     """
     try:
-        with Path(path).open("rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError:
-        raise UserError(f"file {path}", "does not exist", "check the path") from None
+        text = read_text(Path(path), "file", "check the path", MAX_TOML_BYTES)
+        # TOML wants its lines to end so; a text file on some systems has others.
+        data = tomllib.loads(text.replace("\r\n", "\n"))
     except OSError as error:
         raise UserError(f"file {path}", f"cannot be read ({error.strerror})", "check the path and its permissions") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError of its own
         raise UserError(f"file {path}", f"is not valid TOML: {error}", "mend that line") from None
+    require_shallow(data, f"file {path}", "use fewer levels")
+    return data
 
 
 def validate(data: dict[str, Any], model: type[Model], source: str) -> Model:
@@ -70,6 +78,8 @@ def _as_json(data: dict[str, Any], source: str) -> str:
         return json.dumps(data)
     except TypeError as error:
         raise UserError(f"file {source}", f"holds a date or time ({error})", "write it as a string") from None
+    except ValueError as error:
+        raise UserError(f"file {source}", f"holds a number that is too long ({error})", "write a smaller one") from None
 
 
 def _user_error(error: ValidationError, model: type[BaseModel], source: str) -> UserError:
@@ -84,7 +94,9 @@ def _user_error(error: ValidationError, model: type[BaseModel], source: str) -> 
         return UserError(f"key '{name}' in {source}", "is missing", "add it")
     rule = str(detail["msg"])
     rule = rule[0].lower() + rule[1:]
-    return UserError(f"key '{name}' = {detail['input']!r} in {source}", f"is not accepted: {rule}", "change the value")
+    value = repr(detail["input"])
+    shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}…"
+    return UserError(f"key '{name}' = {shown} in {source}", f"is not accepted: {rule}", "change the value")
 
 
 def _suggest(key: str, legal: list[str]) -> str:

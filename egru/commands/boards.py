@@ -37,7 +37,7 @@ def boards(
         return
     for line in cells:
         table.add_row(*line)
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for row in rows if model else ():
         console.print(f"{row['board']}: {row['reason']}", soft_wrap=True, highlight=False)

@@ -58,7 +58,7 @@ def build(
         same = found.equivalence
         _show_build(found.build, out / BUILD_FOLDER, f"{target.name}, {found.compiler}")
         words = f"{same.steps} steps, {same.values} values, {same.mismatches} mismatches, {same.cycles_per_step:.1f} cycles per step"
-        Console().print(f"The modules in simulation: {words}.", highlight=False)
+        Console(markup=False).print(f"The modules in simulation: {words}.", highlight=False)
         return
     if compiler is not None:
         raise UserError(f"--compiler {compiler}", f"has no meaning for {generated}, which holds no HLS C++", "leave it out")
@@ -80,7 +80,7 @@ def _show_build(result: "BuildResult", out: Path, title: str) -> None:
     table.add_row(
         *map(str, figures), "met" if result.timing_met else "MISSED", f"{out / result.bitstream} ({result.bitstream_bytes} bytes)"
     )
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _show_estimate(result: "XilinxEstimate", *, as_json: bool) -> None:
@@ -90,7 +90,7 @@ def _show_estimate(result: "XilinxEstimate", *, as_json: bool) -> None:
     table = Table("", "LUT", "FF", "BRAM", "DSP", title=f"{result.board}: {result.source}")
     table.add_row(result.top, *(str(value) for value in (result.lut, result.ff, result.bram, result.dsp)))
     table.add_row("the part has", *(str(result.available[name]) for name in ("lut", "ff", "bram", "dsp")))
-    Console().print(table)
-    Console().print("No bitstream without Vivado: run make bitstream in the generated folder.")
+    Console(markup=False).print(table)
+    Console(markup=False).print("No bitstream without Vivado: run make bitstream in the generated folder.")
     if result.exceeded:
-        Console().print(f"More than the part has: {', '.join(result.exceeded)}.")
+        Console(markup=False).print(f"More than the part has: {', '.join(result.exceeded)}.")

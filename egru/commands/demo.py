@@ -38,7 +38,7 @@ def demo(
     if json:
         print_json(summary.as_json())
         return
-    console = Console()
+    console = Console(markup=False)
     console.print(summary_table(summary))
     console.print(f"everything is in {out}; the figures are in {out / SUMMARY_FILE}", soft_wrap=True)
 

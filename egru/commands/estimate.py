@@ -69,7 +69,7 @@ def estimate(
     if json:
         print_json(report)
         return
-    console = Console()
+    console = Console(markup=False)
     console.print(_figures(model, report))
     console.print(_limits(report))
     if fitted:

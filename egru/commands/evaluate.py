@@ -34,7 +34,7 @@ def evaluate(
     if json:
         print_json(report)
         return
-    console = Console()
+    console = Console(markup=False)
     console.print(_quality_table(artifact, report))
     if report["macs_per_step"] is None:
         console.print("MACs are counted for quantised networks.")

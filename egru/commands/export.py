@@ -34,4 +34,4 @@ def export(
     table = Table("layers", "symbols", "weight bits", "weight density", "parameters", "hash", title=f"exported: {out}")
     sizes = (" + ".join(map(str, layers)), str(model.tokens), str(bits))
     table.add_row(*sizes, f"{density:.3f}", f"{parameter_count(model):,}", model.content_hash()[:12])
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -51,7 +51,9 @@ def fuzz(
         if json:
             print_json(asdict(counts) | {"mismatches": 0})
         else:
-            Console().print(f"{replay}: {counts.steps} steps, {counts.events} events, no mismatch ({', '.join(counts.compared)})")
+            Console(markup=False).print(
+                f"{replay}: {counts.steps} steps, {counts.events} events, no mismatch ({', '.join(counts.compared)})"
+            )
         return
     settings = fuzzing.FuzzSettings(
         seconds=seconds, seed=seed, configurations=configurations, backends=backends, jobs=jobs, shrink_seconds=shrink_seconds
@@ -60,7 +62,7 @@ def fuzz(
     if json:
         print_json(report.to_json())
     else:
-        Console().print(_table(report))
+        Console(markup=False).print(_table(report))
     if report.saved:
         first = report.saved[0]
         raise CheckFailedError(f"{len(report.saved)} mismatches; the first, {first.finding.oracle}: egru fuzz --replay {first.folder}")

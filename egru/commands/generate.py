@@ -94,7 +94,7 @@ def generate(
     if json:
         print_json(report)
         return
-    console = Console()
+    console = Console(markup=False)
     console.print(_table(report))
     if "estimate" in report:
         console.print(_estimate_table(report))

@@ -58,8 +58,10 @@ def run(
         print_json(_report(result, connection))
     else:
         if generate is not None:
-            Console().print(stimulus.separator.join(stimulus.vocabulary[token] for token in result.tokens), highlight=False, markup=False)
-        Console().print(_table(result, connection, checked=check))
+            Console(markup=False).print(
+                stimulus.separator.join(stimulus.vocabulary[token] for token in result.tokens), highlight=False, markup=False
+            )
+        Console(markup=False).print(_table(result, connection, checked=check))
     if result.mismatch:
         raise CheckFailedError(result.mismatch)
 

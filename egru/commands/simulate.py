@@ -48,5 +48,5 @@ def simulate(
     table = Table(*columns, title=f"{what} = reference", caption=caption)
     counts = (stimulus, result.steps, result.events, result.values, result.mismatches, f"{result.cycles_per_step:.1f}", result.lanes)
     table.add_row(*map(str, counts), f"{result.occupancy:.3f}")
-    Console().print(table)
-    Console().print(f"log: {result.log}", soft_wrap=True)
+    Console(markup=False).print(table)
+    Console(markup=False).print(f"log: {result.log}", soft_wrap=True)

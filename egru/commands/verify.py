@@ -32,7 +32,7 @@ def verify(
         table = Table("model", "board", "files", "generator", "changes", title=str(generated))
         origin = f"{manifest.generator.version}, {'this one' if same_generator else 'another'}"
         table.add_row(manifest.model_hash[:12], manifest.board or "none", str(len(manifest.files)), origin, "\n".join(changes) or "none")
-        console = Console()
+        console = Console(markup=False)
         console.print(table)
         for finding in findings:
             console.print(str(finding), soft_wrap=True, markup=False, highlight=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from egru.host.errors import LinkError
 from egru.host.line import SerialLine
-from egru.host.serial_transport import Patience, SerialTransport
+from egru.host.serial_transport import REMEDY, Patience, SerialTransport
 from egru.host.transport import Answer, LinkStatistics, Token, Transport
 from hls_gen.registers import (
     CLEAR_COUNTERS,
@@ -16,12 +16,15 @@ from hls_gen.registers import (
     DEVICE_ID,
     DEVICE_VERSION,
     HASH_WORDS,
+    MAX_BLOCKS,
     SOFT_RESET,
     TOKEN_OUT_OF_RANGE,
     Register,
     counters_address,
 )
 from sw_model.errors import UserError
+
+MAX_SYMBOLS = 1 << 16  # what 16 bits of a token, or of an answer, can name
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class Accelerator:
             UserError: When the model does not know the token.
             LinkError: When the link cannot be kept.
         """
-        return self._transport.step([Token(self._checked(token), last)])[0]
+        return self._step([Token(self._checked(token), last)])[0]
 
     def stream(self, tokens: Iterable[int], *, batch: int | None = None, end: bool = True) -> Iterator[Answer]:
         """Run one time step per token and yield each step's answer.
@@ -196,7 +199,7 @@ class Accelerator:
             # Only with the next batch in hand is it known whether this one is the last.
             following = list(islice(source, size))
             ends = end and not following
-            yield from self._transport.step([Token(token, ends and place == len(part)) for place, token in enumerate(part, 1)])
+            yield from self._step([Token(token, ends and place == len(part)) for place, token in enumerate(part, 1)])
             part = following
 
     def logits(self) -> list[int]:
@@ -235,6 +238,14 @@ class Accelerator:
         """Say whether the core was given a token it does not know since the last `reset`; it took it as token 0."""
         return bool(self._transport.read(Register.ERRORS)[0] & TOKEN_OUT_OF_RANGE)
 
+    def _step(self, tokens: Sequence[Token]) -> list[Answer]:
+        answers = self._transport.step(tokens)
+        for answer in answers:
+            if answer.symbol >= self.info.classes:
+                rule = f"answered class {answer.symbol}, and says that it has {self.info.classes}"
+                raise LinkError(f"device at {self.name}", rule, REMEDY)
+        return answers
+
     def _checked(self, token: int) -> int:
         if not 0 <= token < self.info.tokens:
             raise UserError(f"token {token}", f"is unknown to the model in the device at {self.name}", f"use 0 to {self.info.tokens - 1}")
@@ -248,18 +259,20 @@ class Accelerator:
 
     def _identify(self) -> DeviceInfo:
         device = f"device at {self.name}"
-        remedy = "load a bitstream that this version of egru generated"
         identity, version = self._transport.read(Register.ID, 2)
         if identity != DEVICE_ID:
-            raise LinkError(device, f"has ID 0x{identity:08x}, not 0x{DEVICE_ID:08x}", remedy)
+            raise LinkError(device, f"has ID 0x{identity:08x}, not 0x{DEVICE_ID:08x}", REMEDY)
         numbers, known = _numbers(version), _numbers(DEVICE_VERSION)
         if numbers[:2] != known[:2]:  # the last number changes nothing for a host
             found, wanted = (".".join(map(str, version)) for version in (numbers, known))
-            raise LinkError(device, f"has registers of version {found}; this program knows {wanted}", remedy)
+            raise LinkError(device, f"has registers of version {found}; this program knows {wanted}", REMEDY)
         words = self._transport.read(Register.MODEL_HASH, HASH_WORDS)
         model_hash = f"{sum(word << 32 * place for place, word in enumerate(words)):064x}"
         blocks, lanes = self._transport.read(Register.BLOCKS, 2)
         tokens, classes = self._transport.read(Register.TOKENS, 2)
+        for what, number, most in (("blocks", blocks, MAX_BLOCKS), ("tokens", tokens, MAX_SYMBOLS), ("classes", classes, MAX_SYMBOLS)):
+            if not 1 <= number <= most:
+                raise LinkError(device, f"says that it has {number} {what}, which is not within 1..{most}", REMEDY)
         return DeviceInfo(numbers, model_hash, blocks, lanes, tokens, classes)
 
 

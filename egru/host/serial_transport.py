@@ -17,6 +17,8 @@ from sim.link_frames import (
     CRC_BYTES,
     HAS_LOGITS,
     HEAD_BYTES,
+    MAX_FRAME,
+    MAX_PAYLOAD,
     MAX_WORDS_READ,
     MAX_WORDS_WRITTEN,
     RESYNC,
@@ -34,6 +36,7 @@ from sim.link_frames import (
     write_payload,
 )
 
+REMEDY = "load a bitstream that this version of egru generated"
 BITS_PER_BYTE = 10  # start bit, eight data bits, stop bit
 HELLO_BYTES = 4
 ANSWER_BYTES = 6
@@ -41,6 +44,7 @@ WORD_BYTES = 4
 FIRST_MARGIN = 4  # over the time on the line, as long as nothing has been measured
 MARGIN = 2  # over what was measured
 MAX_BACKOFF = 8.0
+MOST_LATE = 4 * MAX_FRAME  # bytes of late replies
 
 _REFUSALS: dict[int, str] = {
     ErrorCode.UNKNOWN_KIND: "does not know this request",
@@ -98,6 +102,11 @@ class SerialTransport:
             line.close()
             raise
         self._max_tokens, self._flags = hello[0], hello[1]
+        most = MAX_PAYLOAD // ANSWER_BYTES
+        if not 1 <= self._max_tokens <= most:
+            line.close()
+            rule = f"says that it takes {self._max_tokens} tokens in a request, which is not within 1..{most}"
+            raise LinkError(f"device at {self.name}", rule, REMEDY)
 
     @property
     def name(self) -> str:
@@ -180,6 +189,7 @@ class SerialTransport:
 
     def _await_reply(self, kind: Kind, reply_bytes: int, deadline: float) -> Frame | None:
         """Return the reply to the request under way; None when it did not come in time, or came spoilt."""
+        late = 0  # bytes after the deadline: a reply under way is waited for, a device that never stops is not
         unexplained, last_byte = 0, time.monotonic()  # bytes that were part of no good frame: a spoilt reply, if it goes quiet after them
         while True:
             data = self._line.read()
@@ -188,6 +198,7 @@ class SerialTransport:
                 last_byte = now
                 self.statistics.bytes_received += len(data)
                 unexplained += len(data)
+                late += len(data) if now > deadline else 0
                 frames = self._decoder.feed(data)
             elif now > deadline or (unexplained and now > last_byte + self._patience.slack_seconds):
                 # A spoilt length may hide a good reply behind a frame that never ends.
@@ -203,7 +214,7 @@ class SerialTransport:
                 if frame.kind in self._waits:
                     # A second reply: the first one had only been late.
                     self._waits[Kind(frame.kind)].was_too_short()
-            if not data:
+            if not data or late > MOST_LATE:
                 return None
 
     def _answers(self, frame: Frame, kind: Kind, reply_bytes: int) -> bool:
@@ -217,16 +228,15 @@ class SerialTransport:
 
     def _accepted(self, kind: Kind, reply: Frame) -> bytes:
         device = f"device at {self.name}"
-        remedy = "load a bitstream that this version of egru generated"
         if reply.version != VERSION:
-            raise LinkError(device, f"speaks version {reply.version} of the link, this program version {VERSION}", remedy)
+            raise LinkError(device, f"speaks version {reply.version} of the link, this program version {VERSION}", REMEDY)
         if reply.kind != Kind.ERROR:
             return reply.payload
         code = reply.payload[0]
         if code == ErrorCode.NO_SESSION:
             rule = "was reset while it was in use: the state of the network is lost"
             raise SessionLostError(device, rule, "check its power and its reset button, then start again")
-        raise LinkError(device, f"{_REFUSALS.get(code, f'gave error {code}')} ({kind.name})", remedy)
+        raise LinkError(device, f"{_REFUSALS.get(code, f'gave error {code}')} ({kind.name})", REMEDY)
 
 
 class _Wait:

@@ -306,7 +306,7 @@ def test_what_a_pretrained_model_settles_cannot_be_given(shipped: Path, option: 
     ("figures", "expected"),
     [
         (None, "does not exist; install egru-fpga again, or leave out --pretrained"),
-        (lambda text: text[:-9], "is truncated or altered; "),
+        (lambda text: text[:-9], "is not valid JSON"),
         (lambda text: text.replace('"hash": "', '"hash": "0'), "belongs to another model than "),
         (lambda text: text.replace('"where"', '"were"'), "key 'were' in "),
     ],

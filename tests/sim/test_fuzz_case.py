@@ -73,7 +73,7 @@ def test_a_saved_case_is_read_as_it_was(drawn: list[list[Case]], tmp_path: Path)
         ("case.json", {"sequences": [[]]}, "is empty or leaves"),
         ("case.json", {"seed": 0}, "seed"),
         ("case.json", {"version": 2}, "version"),
-        ("hardware.json", {"lanes": "many"}, "is altered"),
+        ("hardware.json", {"lanes": "many"}, "is not accepted"),
     ],
 )
 def test_an_altered_case_is_refused(drawn: list[list[Case]], tmp_path: Path, name: str, change: dict[str, object], said: str) -> None:

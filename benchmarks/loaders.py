@@ -1,0 +1,341 @@
+"""Every loader that a file from a user reaches, by name, each with a small valid folder to begin from.
+
+What a loader may do with whatever stands in its file: read it, or raise `UserError`; nothing else, in little time and memory.
+`tests/robustness` and `benchmarks.robustness` go through this table.
+"""
+
+import hashlib
+import json
+import lzma
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from egru import weight_swap as bitstream_swap
+from egru.artifacts import kind_of, read_generated, text_info
+from egru.csynth_report import find_report, read_report
+from egru.flow_config import load_flow_config
+from egru.host import Accelerator, Patience
+from egru.host.serial_transport import SerialTransport
+from egru.place_and_route import RESULT_FILE
+from egru.pretrained import FIGURES_FILE, PRETRAINED, load_pretrained
+from hls_gen.backend import Backend
+from hls_gen.bitstream_memory import BitstreamFamily, Column, ColumnMap, extract_contents, replace_contents
+from hls_gen.board import BOARD_FILE, BOARDS_FOLDER, UartLink, load_board, render_top
+from hls_gen.hardware_config import HardwareConfig, plan
+from hls_gen.hls_backend import HLS_FOLDER, TOP_SOURCE, check_folder
+from hls_gen.hls_project import write_hls_project
+from hls_gen.manifest import differences
+from hls_gen.project import write_project
+from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, write
+from hls_gen.weight_image import generate_for, load_writes
+from hls_gen.weight_swap import COLUMNS_FILE, ROUTED_FILE, SWAP_FOLDER, image_files, image_words, read_swap_folder, read_words
+from sim import fuzz_case
+from sim.link_frames import Frame, FrameDecoder, Sync, encode_frame
+from sw_model import checkpoint
+from sw_model.datasets import TextDataset, load_text
+from sw_model.event_gru import NetworkShape
+from sw_model.fixed_point import Formats
+from sw_model.quantized_model import MANIFEST_FILE, TENSORS_FILE, QuantizedModel
+from sw_model.quantizers import QuantizationConfig
+from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.train import progress_folder, run_phase
+from sw_model.train_config import RECIPES, TrainConfig
+
+SPEC = RandomModelSpec(hidden=(3, 2), tokens=4, classes=4)
+FORMATS = Formats(event_bits=2, state_bits=8, gate_bits=4, preact_bits=8, preact_frac=4)
+#: For what generates hardware at every turn.
+SMALL = RandomModelSpec(hidden=(2,), tokens=2, classes=2, formats=FORMATS)
+LANES = HardwareConfig(lanes=1)
+TEXT = "".join(f"{number} events and {number * number} weights\n" for number in range(40))
+BOARD = "icebreaker"
+#: As in a folder of results, but nothing that a loader may touch.
+FOLDER, OUT = "given", "out"
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A file that a user gives, and what reads it.
+
+    Attributes:
+        name: For people and result files.
+        file: The file, by its path in the folder.
+        make: Fills an empty folder with what is valid.
+        read: Reads the folder; may raise nothing but `UserError`.
+        seal: Makes the folder's hash of the file right again after a change, as no accident would.
+    """
+
+    name: str
+    file: str
+    make: Callable[[Path], None]
+    read: Callable[[Path], object]
+    seal: Callable[[Path], None] = lambda folder: None
+
+
+def _model() -> QuantizedModel:
+    return random_model(SPEC)
+
+
+def dataset() -> TextDataset:
+    """Return the text of `PHASE`."""
+    vocabulary = tuple("abcd")
+    tokens = np.arange(400, dtype=np.int64) % len(vocabulary)
+    return TextDataset("abcd", "characters", vocabulary, tokens[:360], tokens[360:380], tokens[380:])
+
+
+PHASE = TrainConfig(
+    network=NetworkShape(embedding_size=2, hidden_sizes=(3, 2)),
+    quantization=QuantizationConfig(weight_bits=4),
+    steps=2,
+    streams=2,
+    chunk=4,
+    validation_streams=2,
+    checkpoint_every=1,
+)
+
+
+def _seal(folder: Path) -> None:
+    """Put the hash of the tensors in the manifest."""
+    manifest = json.loads((folder / MANIFEST_FILE).read_text())
+    manifest["tensors_sha256"] = hashlib.sha256((folder / TENSORS_FILE).read_bytes()).hexdigest()
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
+
+
+def _make_model(folder: Path) -> None:
+    _model().save(folder, force=True)
+
+
+def _read_model(folder: Path) -> None:
+    kind_of(folder)
+    model = QuantizedModel.load(folder)
+    text_info(model)
+    plan(model, LANES)
+
+
+def _make_checkpoint(folder: Path) -> None:
+    run_phase(PHASE, dataset(), folder / OUT, progress=False)
+    _unpack(folder / OUT, folder)
+
+
+def _unpack(inner: Path, folder: Path) -> None:
+    for path in inner.iterdir():
+        path.rename(folder / path.name)
+    inner.rmdir()
+
+
+def _read_checkpoint(folder: Path) -> None:
+    kind_of(folder)
+    checkpoint.load(folder).network()
+
+
+def _make_unfinished(folder: Path) -> None:
+    with patch("sw_model.train._remove"):
+        run_phase(PHASE, dataset(), folder / OUT, progress=False)
+    shutil.rmtree(folder / OUT)
+    _unpack(progress_folder(folder / OUT), folder)
+
+
+def _read_unfinished(folder: Path) -> None:
+    place = folder.parent / OUT
+    shutil.copytree(folder, progress_folder(place), dirs_exist_ok=True)
+    try:
+        run_phase(PHASE, dataset(), place, resume=True, progress=False)
+    finally:
+        for made in (place, progress_folder(place)):
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def make_rtl(folder: Path) -> None:
+    """Make what `egru generate --board` writes."""
+    write_project(_model(), LANES, folder, board=load_board(BOARD), force=True)
+
+
+def _make_loadable(folder: Path) -> None:
+    write(random_model(SMALL), LANES.model_copy(update={"weights": "loadable"}), folder, force=True)
+
+
+def _read_rtl(folder: Path) -> None:
+    found = read_generated(folder, Backend.RTL)
+    hardware = json.loads((folder / HARDWARE_FILE).read_bytes())
+    load_writes(found.model, hardware)
+    read_words(folder / MEMORY_FOLDER, image_files(hardware))
+
+
+def make_hls(folder: Path) -> None:
+    """Make what `egru generate --backend hls` writes."""
+    write_hls_project(_model(), LANES, folder, force=True)
+
+
+def _make_source(folder: Path) -> None:
+    """Keep the one source that is changed: what the others hold is checked every time too."""
+    make_hls(folder)
+    for path in (folder / HLS_FOLDER).rglob("*.?pp"):
+        if path.name != TOP_SOURCE:
+            path.unlink()
+
+
+def make_build(folder: Path) -> None:
+    """Make what `egru swap` reads of a build: nothing was routed, its blocks are empty and hold two columns each."""
+    _make_loadable(folder / "generated")
+    hardware = json.loads((folder / "generated" / HARDWARE_FILE).read_text())
+    hardware["config"]["weights"] = "swappable"
+    files = image_files(hardware)
+    columns = tuple(
+        Column(f"{number} {bit // 2}", 2, bit % 2, file.name, bit, 0) for number, file in enumerate(files) for bit in range(file.bits)
+    )
+    blocks = sorted({column.block for column in columns})
+    (folder / SWAP_FOLDER).mkdir()
+    (folder / SWAP_FOLDER / ROUTED_FILE).write_text("".join(f".ram_data {name}\n" + f"{0:064x}\n" * 16 + "\n" for name in blocks))
+    (folder / SWAP_FOLDER / COLUMNS_FILE).write_text(ColumnMap(BitstreamFamily.ICE40, files, columns).to_json())
+    (folder / SWAP_FOLDER / HARDWARE_FILE).write_text(json.dumps(hardware))
+    (folder / RESULT_FILE).write_text(json.dumps({"board": BOARD, "seed": 1}))
+    shutil.rmtree(folder / "generated")
+
+
+def _read_build(folder: Path) -> None:
+    kept, _ = read_swap_folder(folder), bitstream_swap.built(folder)
+    images = image_words(generate_for(random_model(SMALL), kept.hardware).memories)
+    extract_contents(replace_contents(kept.routed, kept.columns, images), kept.columns)
+
+
+def _make_boards(folder: Path) -> None:
+    shutil.copytree(BOARDS_FOLDER / BOARD, folder / BOARD)
+
+
+def _read_board(folder: Path) -> None:
+    board = load_board(BOARD, folder)
+    if isinstance(board.link, UartLink):
+        render_top(board)
+
+
+def _make_flow(folder: Path) -> None:
+    text = (RECIPES / "demo.toml").read_text()
+    tables = '[hardware]\nlanes = [2, 2, 1]\n[simulation]\nsteps = 40\nidle = "light"\n'
+    tables += '[build]\nboard = "icebreaker"\nclock_mhz = 12.0\nseeds = [1, 2]\n'
+    (folder / "flow.toml").write_text(text + tables)
+
+
+def _read_flow(folder: Path) -> None:
+    settings = load_flow_config(folder / "flow.toml", {"dense.steps": 3})
+    if settings.hardware is not None:
+        plan(_model(), settings.hardware)
+
+
+def _make_text(folder: Path) -> None:
+    (folder / "text.txt").write_text(TEXT)
+
+
+def _make_xz(folder: Path) -> None:
+    (folder / "text.txt.xz").write_bytes(lzma.compress(TEXT.encode()))
+
+
+def _make_case(folder: Path) -> None:
+    fuzz_case.save(fuzz_case.Case(_model(), LANES, ((1, 2), (3,))), None, folder, force=True)
+
+
+_REPORT = Path(__file__).resolve().parent.parent / "tests" / "egru" / "data" / "csynth.xml"
+
+
+def _make_report(folder: Path) -> None:
+    shutil.copyfile(_REPORT, folder / _REPORT.name)
+
+
+def _make_pretrained(folder: Path) -> None:
+    shutil.copytree(PRETRAINED, folder, dirs_exist_ok=True)
+
+
+class HostileDevice:
+    """A line to a device that answers with what stands in a file: as frames, or as the bytes themselves.
+
+    Each answer begins with two bytes. The first says what comes: 0 the payload of a good reply of the right kind, 1 a frame of whatever
+    kind and sequence number, 2 bare bytes. The second is the length.
+    """
+
+    name = "a hostile device"
+
+    def __init__(self, data: bytes) -> None:
+        """Answer with ``data``, then be silent."""
+        self._data, self._place, self._waiting = data, 0, b""
+        self._requests = FrameDecoder(Sync.REQUEST, rescan=False)
+
+    def write(self, data: bytes) -> None:
+        """Take bytes; each good request has the next answer sent."""
+        for request in self._requests.feed(data):
+            how, length = (*self._take(2), 0, 0)[:2]
+            payload = self._take(length)
+            if how % 3 == 0:
+                self._waiting += encode_frame(Sync.REPLY, Frame(request.kind, request.sequence, payload))
+            elif how % 3 == 1:
+                kind, sequence = (*payload, 0, 0)[:2]
+                self._waiting += encode_frame(Sync.REPLY, Frame(kind % 16, sequence, payload[2:]))
+            else:
+                self._waiting += payload
+
+    def read(self) -> bytes:
+        """Return what has been sent."""
+        data, self._waiting = self._waiting, b""
+        return data
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _take(self, count: int) -> bytes:
+        taken = self._data[self._place : self._place + count]
+        self._place += len(taken)
+        return taken
+
+
+def make_device(folder: Path) -> None:
+    """Make what a device of a tiny model answers to `_read_device`, one answer after the other."""
+
+    def words(*values: int) -> bytes:
+        return bytes((0, 4 * len(values))) + b"".join(value.to_bytes(4, "little") for value in values)
+
+    done = bytes((0, 0))
+    hello, identity = bytes((0, 4, 32, 1, 0, 0)), words(0x4547_5255, 0x0100) + words(*range(8)) + words(2, 2) + words(4, 4)
+    answers = bytes((0, 18)) + b"\x01\x00\x05\x00\x00\x00" * 3
+    counters = words(9, 0, 3, 0) + words(*range(18)) * 2
+    (folder / "device.bin").write_bytes(hello + identity + done * 2 + answers + counters + words(1, 2, 3, 4))
+
+
+def _read_device(folder: Path) -> None:
+    line = HostileDevice((folder / "device.bin").read_bytes())
+    patience = Patience(first_seconds=0.0, slack_seconds=0.0, attempts=2, greeting_attempts=2)
+    with Accelerator(SerialTransport(line, 1e12, patience)) as device:
+        symbols = [range(device.info.classes)[answer.symbol] for answer in device.stream([1, 2, 3], batch=8)]
+        device.counters()
+        if device.has_logits:
+            device.logits()
+    assert len(symbols) == 3
+
+
+LOADERS = (
+    Loader("model manifest", MANIFEST_FILE, _make_model, _read_model),
+    Loader("model tensors", TENSORS_FILE, _make_model, _read_model, _seal),
+    Loader("checkpoint manifest", MANIFEST_FILE, _make_checkpoint, _read_checkpoint),
+    Loader("checkpoint tensors", TENSORS_FILE, _make_checkpoint, _read_checkpoint, _seal),
+    Loader("unfinished training manifest", MANIFEST_FILE, _make_unfinished, _read_unfinished),
+    Loader("unfinished training tensors", TENSORS_FILE, _make_unfinished, _read_unfinished, _seal),
+    Loader("generated manifest", MANIFEST_FILE, make_rtl, differences),
+    Loader("hardware description", HARDWARE_FILE, _make_loadable, _read_rtl),
+    Loader("hardware description of HLS", HARDWARE_FILE, make_hls, lambda folder: read_generated(folder, Backend.HLS)),
+    Loader("memory image", f"{MEMORY_FOLDER}/decoder_bias.mem", _make_loadable, _read_rtl),
+    Loader("HLS source", f"{HLS_FOLDER}/{TOP_SOURCE}", _make_source, check_folder),
+    Loader("build result", RESULT_FILE, make_build, _read_build),
+    Loader("swap columns", f"{SWAP_FOLDER}/{COLUMNS_FILE}", make_build, _read_build),
+    Loader("swap routing", f"{SWAP_FOLDER}/{ROUTED_FILE}", make_build, _read_build),
+    Loader("swap hardware", f"{SWAP_FOLDER}/{HARDWARE_FILE}", make_build, _read_build),
+    Loader("board", f"{BOARD}/{BOARD_FILE}", _make_boards, _read_board),
+    Loader("configuration", "flow.toml", _make_flow, _read_flow),
+    Loader("text", "text.txt", _make_text, lambda folder: load_text(folder / "text.txt", "words", max_vocabulary=20)),
+    Loader("packed text", "text.txt.xz", _make_xz, lambda folder: load_text(folder / "text.txt.xz")),
+    Loader("fuzz case", fuzz_case.CASE_FILE, _make_case, fuzz_case.load),
+    Loader("fuzz case hardware", fuzz_case.HARDWARE_FILE, _make_case, fuzz_case.load),
+    Loader("synthesis report", _REPORT.name, _make_report, lambda folder: read_report(find_report(folder))),
+    Loader("pretrained figures", FIGURES_FILE, _make_pretrained, load_pretrained),
+    Loader("serial link", "device.bin", make_device, _read_device),
+)
