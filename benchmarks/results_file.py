@@ -8,7 +8,7 @@ from tempfile import NamedTemporaryFile
 from typing import TypeVar
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from egru.output import progress_console
 from sim.build_cache import BenchError
@@ -32,8 +32,18 @@ def write_results(results: BaseModel, path: Path) -> None:
 
 
 def read_results(path: Path, kind: type[ResultsT]) -> ResultsT | None:
-    """Return the results in ``path``, None when there are none."""
-    return kind.model_validate_json(path.read_text()) if path.is_file() else None
+    """Return the results in ``path``, None when there are none.
+
+    Raises:
+        UserError: When they are damaged, or of another version.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        rule = f"cannot be read: {error.errors()[0]['msg']}"
+        raise UserError(f"result file {path}", rule, "move it away, and measure again") from None
 
 
 def require_results(path: Path, kind: type[ResultsT], remedy: str = "run the benchmark first") -> ResultsT:

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hls_gen.lane_packing import Packing, interleave_rows, pack_rows
+from hls_gen.registers import MAX_BLOCKS
 from sw_model.errors import UserError
 from sw_model.fixed_point import signed_bits, symmetric_limit
 from sw_model.quantized_model import QuantizedDecoder, QuantizedLayer, QuantizedModel
@@ -184,6 +185,10 @@ def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
     """
     if model.tokens > 1 << 16:
         raise UserError(f"tokens={model.tokens}", "exceeds the 16-bit token stream", "use at most 65536 symbols")
+    if len(model.layers) >= MAX_BLOCKS:
+        raise UserError(
+            f"a model of {len(model.layers)} layers", "has more counters than addresses", f"use at most {MAX_BLOCKS - 1} layers"
+        )
     shared = config.engines == "shared" and len(model.layers) > 1
     if shared and len(model.layers) > MAX_SHARED_LAYERS:
         raise UserError(f"engines=shared with {len(model.layers)} layers", f"exceeds {MAX_SHARED_LAYERS}", "use engines=per-layer")

@@ -38,8 +38,9 @@ REFUSED_LOAD = 0x4
 
 FIRST_BLOCK = 0x100
 BLOCK_BYTES = 0x80
-MAX_BLOCKS = 65
-"""The layers that a model may have, and the decoder."""
+ADDRESSES = 0x1000
+MAX_BLOCKS = (ADDRESSES - FIRST_BLOCK) // BLOCK_BYTES
+"""The layers and the decoder, each with its counters, as far as the addresses reach."""
 
 #: The 64-bit counters of every layer, and of the decoder, in the order of their addresses.
 COUNTERS = ("steps", "input_events", "own_events", "macs", "fetch_slots", "idle_slots", "bus_stalls", "output_stalls", "update_cycles")

@@ -30,6 +30,14 @@ def test_missing_results_are_named(tmp_path: Path) -> None:
         require_results(tmp_path / "none.json", Figures, "measure first")
 
 
+@pytest.mark.parametrize("text", ['{"cycles"', '{"cycles": "many"}', "\xff"])
+def test_damaged_results_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="cannot be read: .*; move it away, and measure again"):
+        read_results(path, Figures)
+
+
 @pytest.mark.parametrize(("error", "code"), [(UserError("lanes=0", "is not positive", "use 1"), 2), (BenchError("logit 3 differs"), 1)])
 def test_errors_have_exit_codes(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as raised, errors_to_exit_codes():

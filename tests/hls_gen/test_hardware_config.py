@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hls_gen.hardware_config import HardwareConfig, plan
+from hls_gen.registers import ADDRESSES, BLOCK_BYTES, MAX_BLOCKS, counters_address
 from sw_model.errors import UserError
 from sw_model.random_model import RandomModelSpec, random_model
 
@@ -53,6 +54,13 @@ def test_too_many_layers_for_one_engine() -> None:
     with pytest.raises(UserError, match=r"engines=shared with 9 layers exceeds 8; use engines=per-layer"):
         plan(model, HardwareConfig(lanes=2, engines="shared"))
     assert len(plan(model, HardwareConfig(lanes=2)).engines) == 9
+
+
+def test_too_many_layers_for_the_addresses_of_their_counters() -> None:
+    assert counters_address(MAX_BLOCKS - 1) + BLOCK_BYTES == ADDRESSES
+    assert len(plan(random_model(RandomModelSpec(hidden=(1,) * 29, classes=2)), HardwareConfig(lanes=1)).blocks) == MAX_BLOCKS
+    with pytest.raises(UserError, match="a model of 30 layers has more counters than addresses; use at most 29 layers"):
+        plan(random_model(RandomModelSpec(hidden=(1,) * 30, classes=2)), HardwareConfig(lanes=1))
 
 
 def test_too_many_tokens_for_the_stream() -> None:
