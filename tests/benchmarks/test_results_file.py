@@ -34,7 +34,7 @@ def test_missing_results_are_named(tmp_path: Path) -> None:
 def test_damaged_results_are_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(text)
-    with pytest.raises(UserError, match="cannot be read: .*; move it away, and measure again"):
+    with pytest.raises(UserError, match=r"cannot be read: .*; move it away, and measure again"):
         read_results(path, Figures)
 
 
