@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo prove bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo evidence fuzz prove fuzz-loaders mutants coverage bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper test lint typecheck unit format wheel clean distclean
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT); PRETRAINED=1 trains nothing and takes the model in examples/"
@@ -21,7 +21,12 @@ help:
 	@echo "make bench-training-speed  an optimiser step of the EGRU beside cuDNN's LSTM; for a GPU, GPUS=2 for two"
 	@echo "make bench-paper     language models trained, pruned, quantised and measured; for a GPU; DATA=folder with ptb/ and wikitext2/"
 	@echo "make test      lint, types and all tests"
+	@echo "make evidence  everything that stands behind the core, see docs/evidence.md; some hours; it is the next five, and can be stopped"
+	@echo "make fuzz      a thousand random models on random hardware against the reference, see docs/fuzzing.md; an hour and a half"
 	@echo "make prove     all proofs of the RTL library, see docs/proofs.md; some minutes"
+	@echo "make coverage  what the benches of the RTL reach, see docs/coverage.md; half an hour"
+	@echo "make mutants   planted faults and how many of them the tests find, see docs/mutants.md; about an hour"
+	@echo "make fuzz-loaders    every loader of a user's file under coverage-guided fuzzing; SECONDS=60 for each, see docs/robustness.md"
 	@echo "make lint      ruff only"
 	@echo "make typecheck mypy only"
 	@echo "make unit      pytest only"
@@ -98,8 +103,29 @@ bench-paper: host $(STAMP)
 	done
 	$(BIN)/python -m benchmarks.paper --report docs
 
+# The page is written whatever falls short; what does, gives the exit code.
+evidence: fuzz prove mutants coverage fuzz-loaders
+	$(BIN)/python -m benchmarks.evidence
+
+# A killed run goes on where it stopped: finished portions are kept in the result file.
+fuzz: host $(STAMP)
+	$(BIN)/python -m benchmarks.fuzzing --jobs $(JOBS)
+
 prove: host $(STAMP)
 	$(BIN)/python -m benchmarks.proofs --jobs $(JOBS)
+
+# A killed run goes on where it stopped: finished launchers are kept in build/coverage.
+coverage: host $(STAMP)
+	$(BIN)/python -m benchmarks.coverage --jobs $(JOBS)
+
+# A killed run goes on where it stopped: verdicts are kept in build/mutants.
+mutants: host $(STAMP)
+	$(BIN)/python -m benchmarks.mutants --jobs $(JOBS)
+
+SECONDS ?= 60
+fuzz-loaders: $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m benchmarks.robustness --seconds $(SECONDS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

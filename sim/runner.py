@@ -2,6 +2,8 @@
 
 A build is kept (`sim.build_cache`) under source texts, parameters, top, flags and tool versions. Memory images are read at run time from
 the run's own folder, so one build serves many contents.
+
+With the environment variable EGRU_COVERAGE every bench that passes leaves its coverage in that folder (see `sim.coverage_data`).
 """
 
 import json
@@ -11,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +36,12 @@ LIBRARY = PACKAGE_ROOT / "rtl_templates" / "lib"
 VENDOR_MODELS = PACKAGE_ROOT / "sim" / "models"
 REPORT_VARIABLE = "EGRU_REPORT"
 FAILURE_VARIABLE = "EGRU_FAILURE"
+#: A folder for coverage data; without it nothing is covered, and nothing costs more.
+COVERAGE_VARIABLE = "EGRU_COVERAGE"
+#: The points of functional coverage: ``<module>_coverage.sv`` binds itself to a module.
+COVERAGE_POINTS = PACKAGE_ROOT / "sim" / "coverage"
+# The points look at asynchronous resets at clock edges, on purpose.
+COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle", "--coverage-user", "-Wno-SYNCASYNCNET")
 # Unknown initial values are random at run time (see run_bench), so a register or RAM that somebody forgot to reset shows.
 VERILATOR_FLAGS = ("-Wall", "--assert", "-O3", "--x-initial", "unique", "--x-assign", "unique", "--timing")
 
@@ -140,8 +149,13 @@ def run_bench(
     waves = waves or os.environ.get("EGRU_WAVES", "0") == "1"
     cache = cache_folder() if cache is None else Path(cache).resolve()
     parameters, files, extra_env = dict(parameters or {}), dict(files or {}), dict(extra_env or {})
+    coverage = os.environ.get(COVERAGE_VARIABLE)
+    sources = library_closure(top) if sources is None else list(sources)
+    if coverage:
+        points = (COVERAGE_POINTS / f"{Path(source).stem}_coverage.sv" for source in sources)
+        sources = [*sources, *(path for path in points if path.is_file())]
     started = time.monotonic()
-    build = build_simulation(top, library_closure(top) if sources is None else sources, parameters, cache=cache, waves=waves, probes=probes)
+    build = build_simulation(top, sources, parameters, cache=cache, waves=waves, probes=probes)
     build_seconds = time.monotonic() - started
     if run_dir is None:
         run_dir = cache / "runs" / f"{top}-{digest([build.name, bench_module, files, seed, testcase, sorted(extra_env.items())])[:12]}"
@@ -154,6 +168,8 @@ def run_bench(
     tests = _read_results(run_dir / "results.xml")
     if problem or not tests or not all(test.passed for test in tests):
         raise BenchError(_describe_failure(bench_module, parameters, seed, run_dir, log, tests))
+    if coverage:
+        _keep_coverage(run_dir / "coverage.dat", sources, Path(coverage) / f"{top}-{uuid.uuid4().hex}")
     report_file = run_dir / "report.json"
     report = json.loads(report_file.read_text()) if report_file.is_file() else {}
     return BenchResult(tests, seed, run_dir, log, build_seconds, run_seconds, report)
@@ -227,7 +243,7 @@ def build_simulation(
     Raises:
         BenchError: When Verilator or the compiler refuses.
     """
-    flags = [*VERILATOR_FLAGS, *(_wave_flags() if waves else [])]
+    flags = [*VERILATOR_FLAGS, *(_wave_flags() if waves else []), *(COVERAGE_FLAGS if os.environ.get(COVERAGE_VARIABLE) else [])]
     tools = [_MAKE_FLAGS, version("cocotb"), flags, waves]
 
     def make(folder: Path, log: Path) -> None:
@@ -296,8 +312,11 @@ def _simulate(
                 seed=seed,
                 testcase=testcase,
                 extra_env=environment,
-                # Verilator wants a positive 31-bit seed.
-                plusargs=["+verilator+rand+reset+2", f"+verilator+seed+{seed % 0x7FFFFFFE + 1}"],
+                # Verilator wants a positive 31-bit seed. A random start would count as toggles, of registers that then do nothing.
+                plusargs=[
+                    f"+verilator+rand+reset+{0 if os.environ.get(COVERAGE_VARIABLE) else 2}",
+                    f"+verilator+seed+{seed % 0x7FFFFFFE + 1}",
+                ],
                 waves=waves,
                 log_file=run_dir / "run.log",
             )
@@ -326,6 +345,14 @@ def _toolchain(make_flags: str) -> Iterator[str]:
     finally:
         os.environ.clear()
         os.environ.update(saved)
+
+
+def _keep_coverage(data: Path, sources: Sequence[Path], folder: Path) -> None:
+    """Move what a simulation counted to a new ``folder``, with the sources that it counted in; generated ones may soon be gone."""
+    folder.mkdir(parents=True)
+    shutil.move(data, folder)
+    for source in sources:
+        shutil.copy(source, folder)
 
 
 def _wave_flags() -> list[str]:

@@ -31,14 +31,14 @@ def launch(blocks: int, counters: int, bits: int, weights: int) -> BenchResult:
 
 
 class Bench:
-    """The module with its bus master."""
+    """The module with its bus master; ``stall``: the share of cycles in which a channel pauses."""
 
     def __init__(self, dut: Any, stall: float = 0.0) -> None:
         self.dut = dut
         self.rng = random.Random(cocotb.RANDOM_SEED)
         self.blocks, self.counters, self.bits = (int(dut[name].value) for name in ("Blocks", "CountersPerBlock", "CounterBits"))
         self.loadable = int(dut.Weights.value) == LOADABLE
-        self._stall = stall
+        self.stall = stall
 
     async def start(self) -> None:
         """Reset the module and connect the bus master."""
@@ -56,7 +56,7 @@ class Bench:
 
     def _pauses(self) -> Any:
         while True:
-            yield self.rng.random() < self._stall
+            yield self.rng.random() < self.stall
 
     async def read(self, address: int) -> int | None:
         """Return a register's value, None when the access is refused."""
@@ -140,6 +140,10 @@ async def every_address_answers_as_documented(dut: Any, stall: float) -> None:
     for address in sorted(constants):
         assert await bench.write(address, 0xFFFFFFFF)
         assert await bench.read(address) == constants[address]
+    for address in bench.rng.sample(range(0, 0x1000, 4), 64):
+        assert await bench.write(address, 0) == (address in mapped), f"address 0x{address:03x}"
+        byte = bench.rng.randrange(4)  # an access uses the word that holds its address
+        assert (await bench.master.read(address + byte, 1)).resp == (AxiResp.OKAY if address in mapped else AxiResp.SLVERR)
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
@@ -168,18 +172,24 @@ async def a_token_error_is_sticky_and_wins_over_its_clearing(dut: Any) -> None:
     await bench.start()
     await bench.pulse("token_error_i")
     assert await bench.read(ERRORS) == 1
-    dut.token_error_i.value = 1
-    clearing = cocotb.start_soon(bench.write(ERRORS, 1))
+    await _clear_while_it_is_set(bench, ERRORS, "token_error_i")
+    assert await bench.read(ERRORS) == 1
+    await bench.write(ERRORS, 1)
+    assert await bench.read(ERRORS) == 0
+
+
+async def _clear_while_it_is_set(bench: Bench, address: int, name: str) -> None:
+    """Hold an input high up to the cycle in which bit 0 of a register is cleared."""
+    dut = bench.dut
+    dut[name].value = 1
+    clearing = cocotb.start_soon(bench.write(address, 1))
     while True:
         await FallingEdge(dut.clk_i)
         if dut.s_axil_awready.value == 1:
             break
     await RisingEdge(dut.clk_i)
-    dut.token_error_i.value = 0
+    dut[name].value = 0
     await clearing
-    assert await bench.read(ERRORS) == 1
-    await bench.write(ERRORS, 1)
-    assert await bench.read(ERRORS) == 0
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
@@ -195,6 +205,8 @@ async def the_interrupt_follows_status_and_enable(dut: Any) -> None:
     assert dut.irq_o.value == 1
     await bench.write(CONTROL + 1, 0, length=1)
     assert dut.irq_o.value == 1, "a byte that was not strobed changed"
+    await _clear_while_it_is_set(bench, IRQ_STATUS, "sequence_end_i")
+    assert dut.irq_o.value == 1, "the end of a sequence was lost"
     await bench.write(IRQ_STATUS, 1)
     assert dut.irq_o.value == 0
     assert await bench.read(IRQ_STATUS) == 0
@@ -245,6 +257,39 @@ async def cycles_and_steps_are_counted_and_cleared(dut: Any) -> None:
     assert await bench.read(STATUS) == 0
     await bench.write(CONTROL, 4)
     assert (await bench.read_pair(CYCLES), await bench.read_pair(STEPS)) == (0, 0)
+    # Cleared while they count: the next cycle is the first.
+    dut.busy_i.value = dut.step_i.value = 1
+    clearing = cocotb.start_soon(bench.write(CONTROL, 4))
+    await wait_until(dut, lambda: dut.counters_clear_o.value == 1, "the pulse")
+    await ClockCycles(dut.clk_i, 7)
+    dut.busy_i.value = dut.step_i.value = 0
+    await clearing
+    assert (await bench.read_pair(CYCLES), await bench.read_pair(STEPS)) == (7, 7)
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
+@cocotb.parametrize(waited=[1, 3, 5])
+async def a_reset_forgets_accesses(dut: Any, waited: int) -> None:
+    """A write whose response waits, and a read under way, get no answer any more; the next ones do."""
+    bench = Bench(dut, stall=1.0)
+    await bench.start()
+    await ClockCycles(dut.clk_i, 2)
+    for name in ("aw", "w", "ar"):
+        dut[f"s_axil_{name}valid"].value = 1
+    await RisingEdge(dut.clk_i)
+    dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 0
+    await ClockCycles(dut.clk_i, waited)
+    assert dut.s_axil_bvalid.value == 1
+    assert dut.s_axil_rvalid.value == (waited > LATENCY)
+    dut.rst_ni.value = dut.s_axil_arvalid.value = 0
+    await ClockCycles(dut.clk_i, 2)
+    dut.rst_ni.value = 1
+    for _ in range(2 * COUNTER_LATENCY):
+        assert (dut.s_axil_bvalid.value, dut.s_axil_rvalid.value) == (0, 0)
+        await RisingEdge(dut.clk_i)
+    bench.stall = 0.0
+    assert await bench.write(CONTROL, 2)
+    assert await bench.read(CONTROL) == 2
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")

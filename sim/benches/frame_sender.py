@@ -6,7 +6,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from sim.drivers import Link, Pace, StreamSink, start, wait_until
+from sim.drivers import Link, Pace, StreamSink, reset, start, wait_until
 from sim.link_crc import CrcModel
 from sim.link_frames import Frame, Sync, encode_frame
 from sim.runner import bench_seed
@@ -48,12 +48,15 @@ class Sender:
         return bytes(byte for (byte,) in self.line.items[before:])
 
 
+INPUTS = ["start_i", "kind_i", "sequence_i", "length_i", "count_i", "data_i", "crc_busy_i", "crc_byte_i", "ready_i"]
+
+
 @cocotb.test()
 @cocotb.parametrize(pace=[Pace.FULL, Pace.HEAVY, Pace.BURSTS])
 async def frames_are_whole(dut: Any, pace: Pace) -> None:
     """Payloads of every edge length, each sent twice."""
     rng = random.Random(bench_seed())
-    await start(dut, inputs=["start_i", "kind_i", "sequence_i", "length_i", "count_i", "data_i", "crc_busy_i", "crc_byte_i", "ready_i"])
+    await start(dut, inputs=INPUTS)
     sender = Sender(dut, pace)
     for length in (0, 1, 4, 9, 255):
         frame = Frame(rng.randrange(16), rng.randrange(256), rng.randbytes(length))
@@ -62,3 +65,20 @@ async def frames_are_whole(dut: Any, pace: Pace) -> None:
     assert sender.done == 10
     if pace is not Pace.FULL:
         assert sender.line.monitor.stalls > 0
+
+
+@cocotb.test()
+async def a_reset_ends_a_frame(dut: Any) -> None:
+    """Wherever it was, even in the CRC; the next frame is whole."""
+    rng = random.Random(bench_seed())
+    await start(dut, inputs=INPUTS)
+    sender = Sender(dut, Pace.FULL)
+    for taken in range(1, 12):
+        frame = Frame(taken, rng.randrange(256), rng.randbytes(4))
+        goal = len(sender.line.items) + taken
+        sending = cocotb.start_soon(sender.send(frame))
+        await wait_until(dut, lambda goal=goal: len(sender.line.items) == goal, f"byte {taken}")  # type: ignore[misc]
+        sending.cancel()
+        await reset(dut)
+        assert dut.valid_o.value == 0
+        assert await sender.send(frame) == encode_frame(Sync.REPLY, frame)

@@ -432,6 +432,19 @@ async def a_reset_closes_the_session(dut: Any) -> None:
         assert len(bench.core.tokens) == done
         await bench.open()
         await bench.step(1)
+    # Within a byte: the first of the request, of the reply. What is left of either is no sync byte.
+    for line in (dut.rx_i, dut.tx_o):
+        request = bench.host.request(Kind.STEP, step_payload([(4, False)]))
+        sending = cocotb.start_soon(bench.host.send(request))
+        await wait_until(dut, lambda line=line: line.value == 0, "a start bit")  # type: ignore[misc]
+        await ClockCycles(dut.clk_i, 3 * int(dut.ClocksPerBit.value))
+        await reset(dut)
+        await sending
+        await bench.host.sender.idle(10)  # the host takes what is left for a byte
+        await bench.host.silence()
+        await bench.refused(request, ErrorCode.NO_SESSION)
+        await bench.open()
+        await bench.step(1)
 
 
 @cocotb.test(timeout_time=40, timeout_unit="ms")

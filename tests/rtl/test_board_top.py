@@ -37,7 +37,8 @@ def test_a_top_lints_clean_with_a_pll_where_the_default_has_none_and_without_one
     assert lint([top, *LOOP_BACK, *sorted(VENDOR_MODELS.glob("*.sv"))], top="egru_board") == []
 
 
-def test_steps_through_the_pins_of_the_ulx3s_equal_the_reference(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_steps_through_the_pins_of_the_ulx3s_equal_the_reference(seed: int, tmp_path: Path) -> None:
     model = random_model(RandomModelSpec(hidden=(24, 16), density=0.3, classes=13, tokens=11, seed=4))
     generated = tmp_path / "generated"
     write(model, HardwareConfig(lanes=(4, 4, 2)), generated)
@@ -61,6 +62,7 @@ def test_steps_through_the_pins_of_the_ulx3s_equal_the_reference(tmp_path: Path)
         sources=[*sorted((generated / "rtl").glob("*.sv")), VENDOR_MODELS / "ehxplll.sv"],
         files={f"mem/{path.name}": path.read_text() for path in sorted((generated / "mem").glob("*.mem"))}
         | {SETUP_FILE: json.dumps(setup)},
+        seed=seed,
         probes=[],
     )
     assert result.report["answers"] == STEPS

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from hls_gen.backend import Backend
+from sim.benches.egru_top import GENERATED_VARIABLE
 from sim.drivers import Pace
+from sim.runner import library_closure, run_bench
 from sw_model.random_model import random_model
-from tests.equivalence_cases import CASES, Case, check_wrong_weights, prove
+from tests.equivalence_cases import CASES, Case, check_wrong_weights, prove, write_core
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -29,6 +31,22 @@ def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
     # Without a token waiting, a shared engine makes steps to bring those under way to the end, in pairs where another token follows.
     extra = stalled.engine_steps[0] - case.steps
     assert extra > case.steps / 2 if shared else extra == 0
+
+
+@pytest.mark.parametrize(("case", "seed"), [(CASES[1], 1), (CASES[7], 2)], ids=lambda value: getattr(value, "name", value))
+def test_a_reset_in_mid_step_leaves_nothing_behind(case: Case, seed: int, tmp_path: Path) -> None:
+    generated = tmp_path / "rtl"
+    write_core(case, Backend.RTL, generated)
+    result = run_bench(
+        "egru_top",
+        "sim.benches.egru_top_resets",
+        sources=library_closure("egru_top", library=generated / "rtl"),
+        files={f"mem/{path.name}": path.read_text() for path in sorted((generated / "mem").glob("*.mem"))},
+        seed=seed,
+        extra_env={GENERATED_VARIABLE: str(generated)},
+        probes=[("egru_layer*", "own_*"), ("egru_layer*", "step"), ("egru_layer*", "active")],  # as above, for the same build
+    )
+    assert result.report["in_mid_step"].keys() == {"hard", "soft"}
 
 
 def test_wrong_weights_are_found_and_its_case_saved(tmp_path: Path) -> None:
