@@ -121,6 +121,7 @@ async def sums_are_exact(dut: Any, idle: Pace, reading: Pace) -> None:
     assert work.macs == sum(int(stored[column]) for events in steps for column, _ in events)
     assert work.done == STEPS
     assert work.working > work.macs > 500
+    assert dut.working_o.value == 0, "it says that it works, but has nothing left to do"
     assert any(stored[column] == 0 for events in steps for column, _ in events), "an event without weights here"
     if idle is not Pace.HEAVY:
         assert source.stalls > 100
