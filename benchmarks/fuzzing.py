@@ -22,7 +22,7 @@ from sim.fuzz_case import Counts
 RESULT_FILE = Path("benchmarks/results/fuzz.json")
 WORK = Path("build/fuzz")
 #: Hardware, portions, and configurations of each. With both, one configuration in eight goes through HLS too, where each is compiled.
-PORTIONS: tuple[tuple[tuple[Backend, ...], int, int], ...] = (((Backend.RTL, Backend.HLS), 25, 40), ((Backend.HLS,), 6, 25))
+PORTIONS: tuple[tuple[tuple[Backend, ...], int, int], ...] = (((Backend.RTL, Backend.HLS), 25, 40), ((Backend.HLS,), 10, 25))
 #: A portion has its number of configurations, however long that takes.
 NO_LIMIT = 1e6
 #: What decides whether hardware and reference agree.
