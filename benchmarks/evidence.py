@@ -47,20 +47,6 @@ class Property(BaseModel):
     status: Status
 
 
-class Mutation(BaseModel):
-    """Faults planted in a module by yosys."""
-
-    module: str
-    mutants: int
-    killed: int
-    equivalent: int
-
-    @property
-    def score(self) -> float:
-        """Share of the faults that could be found which were found."""
-        return self.killed / (self.mutants - self.equivalent)
-
-
 class Planted(BaseModel):
     """Faults planted by hand in reference, exporter and generator."""
 
@@ -95,7 +81,7 @@ class Evidence(BaseModel):
 
     fuzz: Fuzz
     proofs: list[Property]
-    mutation: list[Mutation]
+    mutation: list[mutants.Score]
     planted: Planted
     coverage: Coverage
     loaders: Loaders
@@ -127,7 +113,7 @@ def collect() -> Evidence:
             saturations=total.saturations,
         ),
         proofs=[Property(**found.model_dump(include=set(Property.model_fields))) for found in proved.properties],
-        mutation=[Mutation(**found.model_dump(include=set(Mutation.model_fields))) for found in mutated.modules],
+        mutation=[mutants.Score(**found.model_dump(include=set(mutants.Score.model_fields))) for found in mutated.modules],
         planted=Planted(faults=len(mutated.planted), found=sum(fault.found for fault in mutated.planted)),
         coverage=Coverage(
             line=covered.total("line").percent,

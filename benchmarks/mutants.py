@@ -96,29 +96,37 @@ class Survivor(BaseModel):
     why: str
 
 
-class ModuleResult(BaseModel):
-    """What is known of one module.
+class Score(BaseModel):
+    """How many faults of a module the tests find.
 
     Attributes:
         module: Its name.
-        cases: The launcher's cases that ran.
         mutants: How many faults were planted.
         killed: How many were found.
         equivalent: How many change nothing that can be seen.
-        survivors: All that were not found, the equivalent ones included.
     """
 
     module: str
-    cases: list[str]
     mutants: int
     killed: int
     equivalent: int
-    survivors: list[Survivor]
 
     @property
     def score(self) -> float:
         """Share of the faults that could be found which were found."""
         return self.killed / (self.mutants - self.equivalent)
+
+
+class ModuleResult(Score):
+    """What is known of one module.
+
+    Attributes:
+        cases: The launcher's cases that ran.
+        survivors: All that were not found, the equivalent ones included.
+    """
+
+    cases: list[str]
+    survivors: list[Survivor]
 
 
 class PlantedResult(BaseModel):

@@ -12,12 +12,12 @@ from benchmarks.evidence import (
     Evidence,
     Fuzz,
     Loaders,
-    Mutation,
     Planted,
     Property,
     collect,
     page,
 )
+from benchmarks.mutants import Score
 from benchmarks.results_file import require_results
 from sim.proving import Status
 from sw_model.errors import UserError
@@ -25,7 +25,7 @@ from sw_model.errors import UserError
 WHOLE = Evidence(
     fuzz=Fuzz(configurations=1000, mismatches=0, compared={"rtl": 1000, "hls": 200}, events=1, stalls=1, saturations=1),
     proofs=[Property(module="egru_fifo", property="occupancy", status=Status.PROVED)],
-    mutation=[Mutation(module="egru_fifo", mutants=40, killed=38, equivalent=0)],
+    mutation=[Score(module="egru_fifo", mutants=40, killed=38, equivalent=0)],
     planted=Planted(faults=2, found=2),
     coverage=Coverage(line=98.0, toggle=95.0, cases=3, seen=3, without_reason=0),
     loaders=Loaders(loaders=1, executions=10, findings=0),
@@ -60,7 +60,7 @@ def test_what_falls_short_is_said(part: str, changes: dict[str, object]) -> None
 def test_a_proof_that_fails_and_a_fault_that_is_missed_are_said() -> None:
     failed = Property(module="egru_fifo", property="order", status=Status.FAILED)
     assert page(WHOLE.model_copy(update={"proofs": [*WHOLE.proofs, failed]})).count(MISSED) == 1
-    weak = Mutation(module="egru_lane", mutants=40, killed=36, equivalent=2)
+    weak = Score(module="egru_lane", mutants=40, killed=36, equivalent=2)
     text = page(WHOLE.model_copy(update={"mutation": [*WHOLE.mutation, weak]}))
     assert (text.count(MISSED), "94.7 %, `egru_lane`" in text) == (1, True)
 
