@@ -242,7 +242,7 @@ def _check_output(steps: list[LaneStep], layers: int, items: list[Item]) -> None
     for number, (step, sent) in enumerate(zip(sending, found, strict=True)):
         expected = [(index, value) for _, output, index, value in step.own if output]
         assert [item[2:] for item in sent[:-1]] == expected, f"output of step {number}"
-        assert sent[-1][1] == step.last >> (layers - 1), f"end of a sequence at step {number}"
+        assert sent[-1][1:] == (step.last >> (layers - 1), 0, 0), f"end of step {number}: whether it ends a sequence, and no event"
     assert 5 < sum(step.last >> (layers - 1) for step in sending) < STEPS - 5
 
 
