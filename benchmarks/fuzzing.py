@@ -30,18 +30,11 @@ COMPARED = ("rtl_templates", "sw_model/fixed_point.py", "sw_model/reference.py")
 
 
 class Portion(BaseModel):
-    """One run of the fuzzer; see `sim.fuzz_case.Counts`."""
+    """One run of the fuzzer."""
 
     seed: int
     backends: tuple[Backend, ...]
-    configurations: int
-    steps: int
-    events: int
-    stalls: int
-    saturations: int
-    compared: dict[str, int]
-    refused: dict[str, int]
-    builds: int
+    counts: Counts
     mismatches: int
     seconds: float
 
@@ -56,7 +49,7 @@ class Results(BaseModel):
         """Return the sum of the portions."""
         total = Counts()
         for portion in self.portions:
-            total.add(Counts(**portion.model_dump(include=set(Counts.__dataclass_fields__))))
+            total.add(portion.counts)
         return total
 
     @property
@@ -88,8 +81,9 @@ def wanted() -> Iterator[FuzzSettings]:
 def fuzz(settings: FuzzSettings, work: Path) -> Portion:
     """Run one portion; configurations that differ are saved in ``work``."""
     report = run_fuzz(settings, work, force=True)
-    counts = {name: getattr(report.counts, name) for name in Counts.__dataclass_fields__}
-    return Portion(seed=settings.seed, backends=settings.backends, mismatches=len(report.saved), seconds=report.seconds, **counts)
+    return Portion(
+        seed=settings.seed, backends=settings.backends, counts=report.counts, mismatches=len(report.saved), seconds=report.seconds
+    )
 
 
 def summary(results: Results) -> str:

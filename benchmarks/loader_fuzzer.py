@@ -50,7 +50,7 @@ class _Target:
             self.loader.read(self.folder)
         except UserError:
             pass
-        except Exception as error:
+        except Exception as error:  # whatever it is, a loader must not raise it
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} {Path(last.filename).name}:{last.lineno}"
             path = self.findings / f"{FINDING}{hashlib.sha256(place.encode()).hexdigest()[:8]}"

@@ -6,6 +6,7 @@ Every phase is resumed when the command is given again, so a machine that is len
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,6 +73,14 @@ def _seed_suffix(seed: int | None) -> str:
     return "" if seed is None else f"-seed{seed}"
 
 
+@dataclass(frozen=True)
+class _Phase:
+    """A phase that has been trained: its checkpoint, and what `run_phase` returned."""
+
+    folder: Path
+    metrics: dict[str, Any]
+
+
 class _Series:
     """All runs that share a trunk."""
 
@@ -86,30 +95,30 @@ class _Series:
         trunk = self._phase(self._trunk, self._recipe.dense, None)
         for sparsity in sparsities:
             name = f"{self._name}-{round(100 * sparsity):02d}"
-            branch = self._phase(f"{name}{self._suffix}", _pruned(self._recipe.prune, sparsity), trunk)
-            self._record(f"{name}-float{self._suffix}", branch, [trunk, branch], sparsity, None)
+            branch = self._phase(f"{name}{self._suffix}", _pruned(self._recipe.prune, sparsity), trunk.folder)
+            self._record(f"{name}-float{self._suffix}", [trunk, branch], sparsity, None)
             for bits in widths:
                 run = f"{name}-w{bits}{self._suffix}"
-                quantised = self._phase(run, _quantised(self._recipe.qat, bits), branch)
-                self._record(run, quantised, [trunk, branch, quantised], sparsity, bits)
+                quantised = self._phase(run, _quantised(self._recipe.qat, bits), branch.folder)
+                self._record(run, [trunk, branch, quantised], sparsity, bits)
 
-    def _phase(self, name: str, config: TrainConfig, start_from: Path | None) -> Path:
+    def _phase(self, name: str, config: TrainConfig, start_from: Path | None) -> _Phase:
         folder = self._out / name
         started = time.monotonic()
         metrics = run_phase(config, self._text, folder, start_from, resume=True, progress=False)
         perplexity, seconds = 2.0 ** metrics["validation_bits"], time.monotonic() - started
         if rank() == 0:
             print(f"{name}: {metrics['steps']} steps, validation {perplexity:.2f}, {seconds:.0f} s of this call", flush=True)
-        return folder
+        return _Phase(folder, metrics)
 
-    def _record(self, name: str, folder: Path, phases: list[Path], sparsity: float, bits: int | None) -> None:
+    def _record(self, name: str, phases: list[_Phase], sparsity: float, bits: int | None) -> None:
         if (self._records / name / RECORD_FILE).is_file():
             return
-        loaded = checkpoint.load(folder)
+        last, histories = phases[-1], [phase.metrics for phase in phases]
         device = torch.device(self._recipe.prune.device)
-        network = loaded.network().double().to(device)
+        network = checkpoint.load(last.folder).network().double().to(device)
         measured = evaluate_network(network, self._text.test, EVALUATION_STREAMS[self._dataset], digest=bits is not None)
-        config, histories = self._recipe.prune, [checkpoint.load(phase).manifest.metrics for phase in phases]
+        config = self._recipe.prune
         per_epoch = steps_per_epoch(self._text.train, config)
         record = RunRecord(
             name=name,
@@ -127,7 +136,7 @@ class _Series:
             seed=config.seed,
             recipe=self._name,
             parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-            validation_perplexity=2.0 ** loaded.manifest.metrics["validation_bits"],
+            validation_perplexity=2.0 ** last.metrics["validation_bits"],
             test_perplexity=measured.perplexity,
             event_density=list(measured.event_density),
             weight_density=density(network),
@@ -137,7 +146,7 @@ class _Series:
         print(f"{name}: test {measured.perplexity:.2f}, events {[round(d, 3) for d in measured.event_density]}", flush=True)
         with staged_folder(self._records / name, force=True) as staging:
             if bits is not None:
-                export_checkpoint(folder).save(staging / MODEL_FOLDER)
+                export_checkpoint(last.folder).save(staging / MODEL_FOLDER)
             write_results(record, staging / RECORD_FILE)
 
 

@@ -186,7 +186,7 @@ def _try(name: str, make: Callable[[int], Step], task: Task, streams: int, devic
     """Measure one variant; a failure, of whatever kind, is its result."""
     try:
         series = measure(make(streams), task, streams, device)
-    except Exception as error:
+    except Exception as error:  # the other variants are measured
         times.errors[name] = _words(error)
         _say(f"{name}, {streams} streams: {times.errors[name]}")
     else:

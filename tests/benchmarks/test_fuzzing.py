@@ -8,13 +8,13 @@ from benchmarks.fuzzing import Portion, Results, main, wanted
 from benchmarks.results_file import read_results
 from egru.fuzzing import FuzzSettings
 from hls_gen.backend import Backend
+from sim.fuzz_case import Counts
 
 
 def portion(settings: FuzzSettings, mismatches: int = 0) -> Portion:
-    counts = {"steps": 3, "events": 5, "stalls": 7, "saturations": 1, "builds": 1}
     compared = {backend.value: 2 for backend in settings.backends}
-    known = {"seed": settings.seed, "backends": settings.backends, "configurations": 2, "mismatches": mismatches, "seconds": 1.0}
-    return Portion.model_validate(known | counts | {"compared": compared, "refused": {}})
+    counts = Counts(configurations=2, steps=3, events=5, stalls=7, saturations=1, compared=compared, builds=1)
+    return Portion(seed=settings.seed, backends=settings.backends, counts=counts, mismatches=mismatches, seconds=1.0)
 
 
 def exit_code(out: Path) -> int:
