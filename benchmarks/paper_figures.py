@@ -1,10 +1,10 @@
 """The figures of the language model runs: what each shows, as numbers, and how all are drawn."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.paper_results import DATASET_NAMES, Dataset, Results, Run, bits_words, by_sparsity, percent
+from benchmarks.paper_results import DATASET_NAMES, Dataset, Results, Run, Series, bits_words, percent, series
 from sw_model.errors import UserError
 
 MACS = "MACs per token, with decoder"
@@ -48,14 +48,14 @@ class FigureKind:
 
 
 def cost_panels(results: Results) -> list[Panel]:
-    """Return quality against cost: one run of each sparsity and width, with events and, dotted, without; the LSTMs beside them."""
+    """Return quality against cost: one run of each sparsity, width and recipe, with events and, dotted, without; the LSTMs beside them."""
     lines: dict[Dataset, list[Line]] = {}
-    for dataset, bits, runs in _series(results):
-        costs = [(run, run.macs_per_token.with_decoder) for run in runs if run.layers and run.macs_per_token]
+    for one in series(results.single_runs):
+        costs = [(run, run.macs_per_token.with_decoder) for run in one.runs if run.layers and run.macs_per_token]
         if not costs:
             continue
-        found = lines.setdefault(dataset, [])
-        label, color = f"EGRU, {bits_words(bits)}", f"C{len(found)}"
+        found = lines.setdefault(one.dataset, [])
+        label, color = f"EGRU, {one.label}", f"C{len(found)}"
         # The points of the other widths lie close by.
         notes = [] if found else [percent(run.sparsity) for run, _ in costs]
         found.append(Line(label, [(macs.event_sparse, run.perplexity) for run, macs in costs], "o-", color, notes))
@@ -68,17 +68,16 @@ def cost_panels(results: Results) -> list[Panel]:
 
 
 def activity_panels(results: Results) -> list[Panel]:
-    """Return each layer's activity over weight sparsity, for the width with the most sparsities of each data set."""
-    longest: dict[Dataset, tuple[int | None, list[Run]]] = {}
-    for dataset, bits, runs in _series(results):
-        measured = [run for run in runs if run.activity]
-        if len(measured) > len(longest.get(dataset, (None, []))[1]):
-            longest[dataset] = bits, measured
+    """Return each layer's activity over weight sparsity, for the series with the most sparsities of each data set."""
+    longest: dict[Dataset, Series] = {}
+    for one in series([run for run in results.single_runs if run.activity]):
+        if one.dataset not in longest or len(one.runs) > len(longest[one.dataset].runs):
+            longest[one.dataset] = one
     panels = []
-    for dataset, (bits, runs) in longest.items():
-        layers = min(len(run.activity) for run in runs)
-        lines = [Line(f"layer {index + 1}", [(run.sparsity, run.activity[index]) for run in runs]) for index in range(layers)]
-        panels.append(Panel(f"{DATASET_NAMES[dataset]}, {bits_words(bits)}", WEIGHT_SPARSITY, EVENTS, lines))
+    for one in longest.values():
+        layers = min(len(run.activity) for run in one.runs)
+        lines = [Line(f"layer {index + 1}", [(run.sparsity, run.activity[index]) for run in one.runs]) for index in range(layers)]
+        panels.append(Panel(one.title, WEIGHT_SPARSITY, EVENTS, lines))
     return panels
 
 
@@ -99,12 +98,16 @@ def weight_decay_panels(results: Results) -> list[Panel]:
 
 
 def curve_panels(results: Results) -> list[Panel]:
-    """Return validation perplexity over epochs, for the widest width of each data set and the LSTMs."""
+    """Return validation perplexity over epochs, for the widest width of each data set and recipe, and the LSTMs."""
+    widest: dict[tuple[Dataset, str], Series] = {}
+    for one in series([run for run in results.single_runs if run.curve]):
+        widest.setdefault((one.dataset, one.recipe), one)
     lines: dict[Dataset, list[Line]] = {}
-    for dataset, _, runs in _series(results):
-        if dataset not in lines and any(run.curve for run in runs):
-            lstms = [run for run in results.single_runs if (run.dataset, run.cell) == (dataset, "lstm")]
-            lines[dataset] = [Line(run.name, _curve(run), "-") for run in (*runs, *lstms) if run.curve]
+    for one in widest.values():
+        lines.setdefault(one.dataset, []).extend(Line(run.name, _curve(run), "-") for run in one.runs)
+    for run in results.single_runs:
+        if run.cell == "lstm" and run.curve and run.dataset in lines:
+            lines[run.dataset].append(Line(run.name, _curve(run), "-", "0.4"))
     return [Panel(DATASET_NAMES[dataset], "epoch", "validation perplexity", found, log_y=True) for dataset, found in lines.items()]
 
 
@@ -148,16 +151,6 @@ def draw(panels: Sequence[Panel], height: float) -> str:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
-
-
-def _series(results: Results) -> Iterator[tuple[Dataset, int | None, list[Run]]]:
-    """Yield data set, width and one run of each sparsity, densest first; floats first, then the most bits."""
-    runs = results.single_runs
-    for dataset in DATASET_NAMES:
-        for bits in sorted({run.weight_bits for run in runs}, key=lambda bits: -(bits or 99)):
-            found = by_sparsity(runs, dataset, bits)
-            if found:
-                yield dataset, bits, found
 
 
 def _curve(run: Run) -> list[tuple[float, float]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.paper_figures import FIGURES, figure_file
-from benchmarks.paper_results import DATASET_NAMES, MacCounts, Results, Run, Speed, bits_words, by_sparsity, percent
+from benchmarks.paper_results import DATASET_NAMES, MacCounts, Results, Run, Speed, percent, series
 from benchmarks.paper_targets import Target, quality_targets, speed_targets
 
 INTRODUCTION = """\
@@ -212,13 +212,9 @@ def compensation_start(activity: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _evaluated(results: Results) -> Iterator[tuple[str, list[Run]]]:
-    """Yield a title and the best run of each sparsity, densest first, of those that the integer reference has measured."""
-    runs = [run for run in results.single_runs if run.layers]
-    for dataset, name in DATASET_NAMES.items():
-        for bits in sorted({run.weight_bits for run in runs if run.weight_bits is not None}, reverse=True):
-            found = by_sparsity(runs, dataset, bits)
-            if found:
-                yield f"{name}, {bits_words(bits)}", found
+    """Yield a title and the runs of every series, of those that the integer reference has measured."""
+    for found in series([run for run in results.single_runs if run.layers]):
+        yield found.title, found.runs
 
 
 def _speed(speed: Speed) -> str:

@@ -5,7 +5,8 @@ The names of `Results` are those of the result file; other tools may read it.
 
 import re
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -326,6 +327,36 @@ def by_sparsity(runs: Iterable[Run], dataset: Dataset, weight_bits: int | None) 
         if (run.dataset, run.cell, run.weight_bits) == (dataset, "egru", weight_bits):
             chosen[run.sparsity] = min(run, chosen.get(run.sparsity, run), key=lambda found: (found.validation_perplexity, found.name))
     return [run for _, run in sorted(chosen.items())]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One EGRU run of each sparsity, densest first, all of one text, recipe and width: what lines in figures and tables are made of."""
+
+    dataset: Dataset
+    recipe: str
+    weight_bits: int | None
+    runs: list[Run]
+
+    @property
+    def title(self) -> str:
+        """What the runs have in common, in words."""
+        return f"{DATASET_NAMES[self.dataset]}, {self.label}"
+
+    @property
+    def label(self) -> str:
+        """The title without the text."""
+        return f"{bits_words(self.weight_bits)}, recipe {self.recipe}"
+
+
+def series(runs: Sequence[Run]) -> Iterator[Series]:
+    """Yield every series, text by text; floats first, then the most bits."""
+    for dataset in DATASET_NAMES:
+        for bits in sorted({run.weight_bits for run in runs}, key=lambda bits: -(bits or 99)):
+            for recipe in sorted({run.recipe for run in runs}):
+                found = by_sparsity((run for run in runs if run.recipe == recipe), dataset, bits)
+                if found:
+                    yield Series(dataset, recipe, bits, found)
 
 
 def bits_words(weight_bits: int | None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.paper_results import DATASET_NAMES, Results, Run, Speed, bits_words, by_sparsity, percent
+from benchmarks.paper_results import DATASET_NAMES, Results, Run, Speed, bits_words, by_sparsity, percent, series
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,18 @@ def quality_targets(results: Results) -> list[Target]:
         _perplexity(runs, 0.9, (8,), 62),
     ]
     for dataset, name in DATASET_NAMES.items():
-        wide, narrow = ({run.sparsity: run for run in by_sparsity(runs, dataset, bits)} for bits in (8, 4))
-        shared = sorted(wide.keys() & narrow.keys())
-        for sparsity in shared:
-            loss = narrow[sparsity].perplexity - wide[sparsity].perplexity
-            source = f"{narrow[sparsity].name} - {wide[sparsity].name}"
-            found.append(Target(f"{name}, {percent(sparsity)} sparse, 4 bits above 8 bits", 0.5, loss, source))
-        if not shared:
+        found_series = {(one.recipe, one.weight_bits): one.runs for one in series(runs) if one.dataset == dataset}
+        pairs = [
+            (wide, narrow)
+            for recipe in sorted({recipe for recipe, _ in found_series})
+            for narrow in found_series.get((recipe, 4), [])
+            for wide in found_series.get((recipe, 8), [])
+            if wide.sparsity == narrow.sparsity
+        ]
+        for wide, narrow in pairs:
+            what = f"{name}, {percent(narrow.sparsity)} sparse, 4 bits above 8 bits"
+            found.append(Target(what, 0.5, narrow.perplexity - wide.perplexity, f"{narrow.name} - {wide.name}"))
+        if not pairs:
             found.append(Target(f"{name}, 4 bits above 8 bits", 0.5, None))
     return found
 

@@ -133,7 +133,8 @@ class EventLayer(nn.Module):
         self.reset_bias = nn.Parameter(torch.zeros(neurons))
         alpha = 3.0 * config.threshold_mean / (1.0 - config.threshold_mean)
         # A Beta variate from torch's own Gamma sampler, so that one seed fixes the whole network.
-        gammas = torch._standard_gamma(torch.tensor([[alpha], [3.0]]).expand(2, neurons).contiguous())
+        # Drawn on the CPU: not every torch samples for a network without storage, which `checkpoint` makes to compare shapes.
+        gammas = torch._standard_gamma(torch.tensor([[alpha], [3.0]], device="cpu").expand(2, neurons).contiguous())
         theta = (gammas[0] / gammas.sum(dim=0)).clamp_(0.0, THRESHOLD_MAX)
         self.threshold = nn.Parameter(theta, requires_grad=config.learn_thresholds)
         with torch.no_grad():

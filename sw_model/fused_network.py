@@ -7,7 +7,7 @@ The equations are those of `sw_model.event_gru`, which is also what the tests ho
 * The recurrence runs in kernels that cover several time steps per launch (`sw_model.triton_kernels`); everything that is not recurrent
   is a matrix product over many steps at once.
 * The layers run side by side, each in its own lane (a CUDA stream), a chunk of time steps behind each other: forwards, layer l works on
-  chunk k while layer l - 1 works on chunk k + 1; backwards the other way round.
+  chunk k while layer l - 1 works on chunk k + 1; backwards the other way round. Decoder and input have lanes of their own.
 * Weights, gradients and moments are one flat buffer each, so that the optimiser is one kernel.
 
 All buffers are allocated once and the work does not depend on values, so a call can be captured as a CUDA graph.
@@ -77,10 +77,14 @@ def padded(size: int) -> int:
 
 
 class _Lanes:
-    """Streams of work that run side by side on a GPU; on a CPU everything runs in the order it is written."""
+    """Streams of work that run side by side on a GPU; on a CPU everything runs in the order it is written.
 
-    def __init__(self, count: int, device: torch.device) -> None:
-        self._streams = [torch.cuda.Stream(device) for _ in range(count)] if device.type == "cuda" else []  # type: ignore[no-untyped-call]
+    The first ``urgent`` lanes are served first: a scan that waits for a multiprocessor holds all of its programs up.
+    """
+
+    def __init__(self, count: int, urgent: int, device: torch.device) -> None:
+        priorities = [-1] * urgent + [0] * (count - urgent) if device.type == "cuda" else []
+        self._streams = [torch.cuda.Stream(device, priority) for priority in priorities]  # type: ignore[no-untyped-call]
 
     def on(self, lane: int) -> AbstractContextManager[object]:
         """Send what is launched inside to ``lane``."""
@@ -239,7 +243,9 @@ class FusedNetwork:
         self._program_streams = math.gcd(streams, MAX_PROGRAM_STREAMS)
         self._groups = streams // self._program_streams
         self._chunks = [(start, min(start + self.tiles.chunk, steps)) for start in range(0, steps, self.tiles.chunk)]
-        self._lanes = _Lanes(len(sizes) + 1, device)
+        # After the layers' lanes: one for the decoder, one for the products at the first layer's input, which nothing recurrent waits for.
+        self._decoder_lane, self._input_lane = len(sizes), len(sizes) + 1
+        self._lanes = _Lanes(len(sizes) + 2, len(sizes), device)
         self._d_fired = self._zeros(())
         self._counters = torch.zeros(2, len(sizes), len(self._chunks), self._groups, dtype=torch.int32, device=device)
         self._tables = [self._table(function) for function in (self._formats.sigmoid_table, self._formats.tanh_table)]
@@ -351,18 +357,21 @@ class FusedNetwork:
     def run(self) -> None:
         """Compute loss and gradients of ``tokens`` under freshly drawn masks, and advance the state."""
         self._counters.zero_()
-        decoder = len(self.layers)
-        with self._lanes.forked():
+        lanes, decoder = self._lanes, self._decoder_lane
+        with lanes.forked():
             for number, layer in enumerate(self.layers):
-                with self._lanes.on(number):
+                with lanes.on(number):
                     self._prepare(number, layer)
-            with self._lanes.on(decoder):
+            lanes.wait(self._input_lane, lanes.mark(0))
+            with lanes.on(decoder):
                 self._prepare_decoder()
             for index in range(len(self._chunks)):
                 self._forward_chunk(index)
-            with self._lanes.on(decoder):
+            decoded = lanes.mark(decoder)
+            with lanes.on(decoder):
                 self._finish_forward()
-            self._lanes.wait(decoder - 1, self._lanes.mark(decoder))
+            # Without pressure on the activity nothing waits for the density.
+            lanes.wait(decoder - 1, decoded if self.activity is None else lanes.mark(decoder))
             for index in reversed(range(len(self._chunks))):
                 self._backward_chunk(index)
             self._weight_gradients()
@@ -370,13 +379,16 @@ class FusedNetwork:
     def _forward_chunk(self, index: int) -> None:
         span = self._chunks[index]
         for number, layer in enumerate(self.layers):
-            if number:
-                self._lanes.wait(number, self._lanes.mark(number - 1))
+            with self._lanes.on(number if number else self._input_lane):
+                if number:
+                    self._lanes.wait(number, self._lanes.mark(number - 1))
+                inputs = _flat(self.layers[number - 1].x_next, span) if number else self._look_up(span)
+                _product(inputs, layer.weight.t(), _flat(layer.sums, span))
+            if not number:
+                self._lanes.wait(number, self._lanes.mark(self._input_lane))
             with self._lanes.on(number):
-                inputs = self.layers[number - 1].x_next if number else self._look_up(span)
-                _product(_flat(inputs, span) if number else inputs, layer.weight.t(), _flat(layer.sums, span))
                 self._scan_forward(number, layer, index)
-        decoder = len(self.layers)
+        decoder = self._decoder_lane
         self._lanes.wait(decoder, self._lanes.mark(decoder - 1))
         with self._lanes.on(decoder):
             self._decode(span)
@@ -452,6 +464,9 @@ class FusedNetwork:
                 self._lanes.wait(number, self._lanes.mark(number + 1))
             with self._lanes.on(number):
                 self._scan_backward(number, layer, index)
+            if not number:
+                self._lanes.wait(self._input_lane, self._lanes.mark(number))
+            with self._lanes.on(number if number else self._input_lane):
                 below = _flat(self.layers[number - 1].grad_x, span) if number else self._d_rows[_places(span, self.streams)]
                 _product(_flat(layer.d_a, span)[:, : 3 * layer.size], layer.weight, below)
 
@@ -469,7 +484,7 @@ class FusedNetwork:
             )  # fmt: skip
 
     def _weight_gradients(self) -> None:
-        decoder, grads = len(self.layers), self.grads.views
+        decoder, grads = self._decoder_lane, self.grads.views
         tied = self.config.tied_decoder
         with self._lanes.on(decoder):
             last = self.layers[-1]
@@ -478,7 +493,7 @@ class FusedNetwork:
             if not tied:
                 grads["embedding"].zero_()
         # The embedding's gradients are added up beside the first layer's matrix products, which end last.
-        self._lanes.wait(decoder, self._lanes.mark(0))
+        self._lanes.wait(decoder, self._lanes.mark(self._input_lane))
         with self._lanes.on(decoder):
             self._scatter()
         for number, layer in enumerate(self.layers):

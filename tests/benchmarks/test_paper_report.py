@@ -272,10 +272,10 @@ def test_the_page_says_where_compensation_starts(everything: Results) -> None:
 def test_figures_show_the_runs_they_are_about(everything: Results) -> None:
     panels = {name: kind.panels(everything) for name, kind in FIGURES.items()}
     quality = {line.label: line.points for line in panels["quality"][0].lines}
-    assert quality["EGRU, 8 bits"] == [(0.7e6, 58.9), (0.7e6, 60.5), (0.7e6, 61.5)]
-    assert quality["EGRU, 8 bits, zero weights alone"][0] == (3e6, 58.9)
+    assert quality["EGRU, 8 bits, recipe ptb"] == [(0.7e6, 58.9), (0.7e6, 60.5), (0.7e6, 61.5)]
+    assert quality["EGRU, 8 bits, recipe ptb, zero weights alone"][0] == (3e6, 58.9)
     assert quality["LSTM, float"] == [(60e6, 61.25)]
-    assert panels["activity"][0].title == "Penn Treebank, 8 bits"
+    assert panels["activity"][0].title == "Penn Treebank, 8 bits, recipe ptb"
     assert panels["activity"][0].lines[1].points == [(0.5, 0.1), (0.8, 0.09), (0.9, 0.125)]
     (decays,) = panels["weight_decay"][0].lines
     assert decays.notes == ["0.02", "0.1"]
@@ -284,6 +284,18 @@ def test_figures_show_the_runs_they_are_about(everything: Results) -> None:
     assert len(panels["curves"]) == 2
     assert [len(panel.lines) for panel in panels["curves"]] == [2, 1]
     assert all(not kind.panels(Results()) for kind in FIGURES.values())
+
+
+def test_runs_of_different_recipes_are_in_no_line_together() -> None:
+    found = results_of(
+        a_run("wide", 60.0, sparsity=0.8),
+        a_run("narrow", 60.2, sparsity=0.8, weight_bits=4),
+        a_run("long-narrow", 57.0, sparsity=0.8, weight_bits=4, recipe="longer"),
+    )
+    (loss,) = [target for target in quality_targets(found) if "Penn" in target.what and "4 bits above" in target.what]
+    assert (loss.source, loss.value) == ("narrow - wide", pytest.approx(0.2))
+    labels = [line.label for line in FIGURES["quality"].panels(found)[0].lines if "zero weights" not in line.label]
+    assert labels == ["EGRU, 8 bits, recipe ptb", "EGRU, 4 bits, recipe longer", "EGRU, 4 bits, recipe ptb"]
 
 
 def test_figures_are_the_same_every_time_on_a_ground_of_their_own(everything: Results) -> None:

@@ -56,6 +56,18 @@ def test_round_trip(folder: Path) -> None:
     assert loaded.manifest.exponents.keys() == {"embedding", "input", "layers.0", "layers.1", "decoder"}
 
 
+def test_loading_draws_nothing_without_storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch._standard_gamma
+
+    def as_torch_2_11_draws(alpha: torch.Tensor) -> torch.Tensor:
+        if alpha.is_meta:
+            raise NotImplementedError("_standard_gamma on meta")
+        return draw(alpha)
+
+    monkeypatch.setattr(torch, "_standard_gamma", as_torch_2_11_draws)
+    checkpoint.load(folder)
+
+
 def test_missing_files(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"manifest\.json does not exist"):
         checkpoint.load(tmp_path)
