@@ -293,7 +293,8 @@ def test_runs_of_different_recipes_are_in_no_line_together() -> None:
         a_run("long-narrow", 57.0, sparsity=0.8, weight_bits=4, recipe="longer"),
     )
     (loss,) = [target for target in quality_targets(found) if "Penn" in target.what and "4 bits above" in target.what]
-    assert (loss.source, loss.value) == ("narrow - wide", pytest.approx(0.2))
+    assert loss.source == "narrow - wide"
+    assert loss.value == pytest.approx(0.2)
     labels = [line.label for line in FIGURES["quality"].panels(found)[0].lines if "zero weights" not in line.label]
     assert labels == ["EGRU, 8 bits, recipe ptb", "EGRU, 4 bits, recipe longer", "EGRU, 4 bits, recipe ptb"]
 
