@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from hls_gen.memory_image import MemoryImage
@@ -15,7 +15,9 @@ from sim.runner import BenchResult, Parameter, run_bench
 PERIOD_NS = 10
 CONTROL, STATUS, ERRORS, CYCLES, STEPS, IRQ_STATUS = 0x30, 0x34, 0x38, 0x40, 0x48, 0x58
 LOAD_ADDRESS, LOAD_DATA, LOADABLE = 0x64, 0x68, 2
-HASH = tuple(random.Random(1).getrandbits(32) for _ in range(8))
+COUNTABLE_BITS = 12  # of counters that can be run through all their values
+_DRAWN = random.Random(1).choices(range(1 << 32), k=4)
+HASH = (*_DRAWN, *(word ^ 0xFFFF_FFFF for word in _DRAWN))  # all different, and no bit is the same in all
 COUNTERS, BLOCK_STRIDE = 0x100, 0x80
 # cycles that a counter is selected before its value stands, and cycles from an address taken to its answer
 COUNTER_WAIT, LATENCY, COUNTER_LATENCY = 16, 4, 18
@@ -52,7 +54,8 @@ class Bench:
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i)
         write, read = self.master.write_if, self.master.read_if
         for channel in (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel):
-            channel.set_pause_generator(self._pauses())
+            if self.stall:  # it is asked in every cycle
+                channel.set_pause_generator(self._pauses())
 
     def _pauses(self) -> Any:
         while True:
@@ -268,6 +271,31 @@ async def cycles_and_steps_are_counted_and_cleared(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
+async def cycles_and_steps_begin_anew_after_their_last_value(dut: Any) -> None:
+    """Every bit of both counters is seen at 0 and at 1, through their last value, and between values that differ in every second bit."""
+    bench = Bench(dut)
+    if bench.bits > COUNTABLE_BITS:
+        return
+    await bench.start()
+    last = (1 << bench.bits) - 1
+    cycles = steps = 0
+    for upto, ahead in ((last // 3, last // 5), (2 * last // 3, last // 15), (last - last // 15, last // 15), (last + 3, last // 3)):
+        steps += await _hold(dut, "step_i", upto + ahead - steps)
+        cycles += await _hold(dut, "busy_i", upto - cycles)
+        assert (await bench.read_pair(CYCLES), await bench.read_pair(STEPS)) == (cycles & last, steps & last)
+    assert cycles > last
+
+
+async def _hold(dut: Any, name: str, cycles: int) -> int:
+    """Hold an input high for a number of cycles; return it."""
+    await FallingEdge(dut.clk_i)
+    dut[name].value = 1
+    await Timer(cycles * PERIOD_NS, "ns")
+    dut[name].value = 0
+    return cycles
+
+
+@cocotb.test(timeout_time=4, timeout_unit="ms")
 @cocotb.parametrize(waited=[1, 3, 5])
 async def a_reset_forgets_accesses(dut: Any, waited: int) -> None:
     """A write whose response waits, and a read under way, get no answer any more; the next ones do."""
@@ -294,7 +322,7 @@ async def a_reset_forgets_accesses(dut: Any, waited: int) -> None:
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
 async def counters_are_read_where_they_stand_and_in_one_piece(dut: Any) -> None:
-    """Every counter has its address; the high word is the one that belonged to the low word, even when the counter moves on."""
+    """Every counter has its address, every bit its place; the high word belongs to the low word, even when the counter moves on."""
     bench = Bench(dut)
     await bench.start()
     count = bench.blocks * bench.counters
@@ -303,11 +331,11 @@ async def counters_are_read_where_they_stand_and_in_one_piece(dut: Any) -> None:
     for place in bench.rng.sample(range(count), count):
         block, k = divmod(place, bench.counters)
         address = COUNTERS + BLOCK_STRIDE * block + 8 * k
-        assert await bench.read_pair(address) == values[place]
         low = await bench.read(address)
-        blocks.values = [0] * count
+        blocks.values = [value ^ (1 << bench.bits) - 1 for value in values]
         for _ in range(2):  # the copy stands until the next low word is read
             assert (low, await bench.read(address + 4)) == (values[place] & 0xFFFFFFFF, values[place] >> 32)
+        assert await bench.read_pair(address) == blocks.values[place]
         blocks.values = values
 
 

@@ -71,12 +71,14 @@ class Update:
 
     async def _run(self) -> None:
         dut = self._dut
-        left, delay = 0, 0
+        left, delay, early = 0, 0, False
         while True:
             await RisingEdge(dut.clk_i)
             if dut.rst_ni.value != 1:
                 continue
-            left -= dut.own_valid_i.value == 1 and dut.own_ready_o.value == 1
+            offered = dut.own_valid_i.value == 1
+            taken = offered and dut.own_ready_o.value == 1
+            left -= taken
             delay -= 1
             if self.steps and dut.updating_o.value == 1:
                 assert int(dut.active_o.value) == self.steps[-1].active
@@ -85,10 +87,10 @@ class Update:
                 step = self._begin()
                 self.steps.append(step)
                 self._source.send(*step.own)
-                left, delay = len(step.own), self._rng.choice([1, 3, 16, 40])
+                left, delay, early = len(step.own), self._rng.choice([1, 3, 16, 40]), self._rng.random() < 0.5
                 dut.update_done_i.value = 0
-            elif left == 0 and delay <= 0:
-                # as in the update unit, done rises with the last event taken
+            elif delay <= 0 and (left == 0 or (early and left == 1 and offered and not taken)):
+                # with the last event taken, or earlier: the units are done when it waits in the queue behind them
                 dut.update_done_i.value = 1
 
     def _begin(self) -> LaneStep:
@@ -120,6 +122,8 @@ class Update:
 class Bus:
     """Plays the directory: records the items of the bus and stops it at random; nothing may come in the cycle after a stall.
 
+    In every cycle `bus_waits_o` must say whether something stands before the stalled bus.
+
     Attributes:
         items: {end, column, value}; of an end only that it is one.
         waits: Cycles in which something stood before the stalled bus.
@@ -130,6 +134,7 @@ class Bus:
         self.items: list[Item] = []
         self.waits = 0
         self._dut, self._pauses = dut, pauses(pace, rng)
+        self._own_went = self._input_ended = False  # the own event on offer is on the bus; a step has all its input
         cocotb.start_soon(self._run())
 
     async def _run(self) -> None:
@@ -144,8 +149,25 @@ class Bus:
                 end = int(dut.bus_end_o.value)
                 self.items.append((1, 0, 0) if end else (0, int(dut.bus_column_o.value), int(dut.bus_value_o.value)))
             stalled = dut.bus_stall_i.value == 1
-            assert stalled or dut.bus_waits_o.value == 0
-            self.waits += int(dut.bus_waits_o.value)
+            waits = self._wanted(stalled=stalled) and stalled
+            assert dut.bus_waits_o.value == waits
+            self.waits += waits
+
+    def _wanted(self, *, stalled: bool) -> bool:
+        """Return whether something wants the bus in this cycle, and follow what goes on it."""
+        dut, own, event, step = self._dut, False, False, False
+        if dut.own_valid_i.value == 1:
+            own = not self._own_went and not (dut.own_last_i.value == 1 and dut.own_output_i.value == 1)
+            self._own_went = dut.own_ready_o.value == 0 and (self._own_went or (own and not stalled))
+        if dut.ready_i.value == 1:
+            under_way = int(dut.active_o.value) & (1 << len(dut.active_o) - 1) - 1  # of the last layer nothing is waited for
+            step = dut.updating_o.value == 0 and (self._input_ended or under_way != 0)
+            if self._input_ended:
+                self._input_ended = dut.step_taken_o.value == 0
+            elif dut.in_valid_i.value == 1:
+                event = dut.in_end_i.value == 0
+                self._input_ended = not event
+        return own or event or step
 
 
 @cocotb.test()
@@ -183,7 +205,7 @@ async def _send(dut: Any, inputs: StreamSource, tokens: list[Token], rng: random
         inputs.send((1, token.last, token.token, rng.getrandbits(len(dut.in_value_i))))
         if gaps and rng.random() < 0.5:
             await inputs.drained()
-            for _ in range(rng.choice([5, 60, 1000])):
+            for _ in range(rng.choice([5, 60, 600])):
                 await RisingEdge(dut.clk_i)
 
 

@@ -136,8 +136,9 @@ def _parameters(model: QuantizedModel, engine: BlockPlan, unit: int) -> dict[str
         "Rows": engine.rows,
         "Layers": len(engine.parts),
         "RowEnds": _packed([part.first_row + part.packing.rows for part in engine.parts], 16),
-        "LeftShifts": _packed([part.left_shift for part in engine.parts], 8),
+        # in this order: yosys sets one after the other, and no left shift may exceed the spread
         "Spread": max(part.left_shift for part in engine.parts),
+        "LeftShifts": _packed([part.left_shift for part in engine.parts], 8),
         "Tokens": model.tokens if engine.layers[0] == 0 else 1,
         "FirstIndex": unit * lanes * engine.rows,
         "IndexBits": (engine.slots - 1).bit_length(),
