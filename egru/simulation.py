@@ -1,14 +1,19 @@
 """Simulating a generated folder: what it is shown, where the log goes, and what a failure means."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from egru.artifacts import changes_remark, choose_tokens, deal_sequences, read_generated
+from egru.artifacts import GeneratedFolder, changes_remark, choose_tokens, deal_sequences, read_generated
+from egru.energy import EnergyModel, count_operations, describe
 from egru.flow_config import SimulationConfig
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
 from egru.tools import require_tools
 from hls_gen.backend import Backend
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.rtl_backend import HARDWARE_FILE
 from sim.build_cache import BenchError
 from sim.drivers import Pace
 from sim.equivalence import EquivalenceResult, check_equivalence
@@ -18,6 +23,38 @@ from sw_model.output_folder import require_free, staged_folder
 RESULT_FILE = "simulation.json"
 
 
+@dataclass(frozen=True)
+class Counting:
+    """What is counted beside cycles and events, see `egru.energy`.
+
+    Attributes:
+        toggles: Count register bits that change, too: Verilator builds a simulation of its own for that.
+        energy_model: What the counts cost.
+    """
+
+    toggles: bool = False
+    energy_model: EnergyModel | None = None
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a simulation showed.
+
+    Attributes:
+        result: The comparison.
+        stimulus: What the hardware was shown.
+        counts: What a step does, as JSON values of `egru.energy.describe`; None where it was not counted.
+    """
+
+    result: EquivalenceResult
+    stimulus: str
+    counts: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        return {**self.result.to_json(), "stimulus": self.stimulus} | ({} if self.counts is None else {"counts": self.counts})
+
+
 def run_simulation(
     generated: Path,
     settings: SimulationConfig,
@@ -25,9 +62,10 @@ def run_simulation(
     *,
     data: str | None = None,
     waves: bool = False,
+    counting: Counting | None = None,
     backend: Backend | None = None,
     force: bool = False,
-) -> tuple[EquivalenceResult, str]:
+) -> Simulation:
     """Stream held-out text, or random tokens for a model without a vocabulary, through generated hardware.
 
     Args:
@@ -36,11 +74,9 @@ def run_simulation(
         out: Output folder, which appears when the simulation has ended; the case of a mismatch is then there too.
         data: The text; None for the one that the model was trained on, where that is the embedded one.
         waves: Record waves.
+        counting: Count what a step does; not if not given.
         backend: What the folder must hold; anything if not given.
         force: Replace what ``out`` holds.
-
-    Returns:
-        The comparison, and what the hardware was shown.
 
     Raises:
         UserError: When the input, the text or the output folder will not do, a setting has no meaning for what is simulated, or a tool is
@@ -49,7 +85,7 @@ def run_simulation(
     """
     folder = read_generated(generated, backend)
     if folder.backend is Backend.HLS:
-        _refuse_clocked(settings, waves)
+        _refuse_clocked(settings, waves=waves, counts=counting is not None)
     tokens, stimulus, remark = choose_tokens(folder.model, settings.steps, settings.seed, data)
     sequences = deal_sequences(tokens, settings.steps, settings.sequences)
     require_free(out, force=force)
@@ -69,6 +105,7 @@ def run_simulation(
                     output_pace=settings.back_pressure,
                     seed=settings.seed,
                     waves=waves,
+                    toggles=counting is not None and counting.toggles,
                     run_dir=work,
                 )
         except BenchError as error:
@@ -77,17 +114,29 @@ def run_simulation(
             if not any(work.iterdir()):  # it was not even built
                 raise CheckFailedError(failure) from None
         else:
-            result = replace(result, log=out / result.log.relative_to(work))
-            (work / RESULT_FILE).write_text(json.dumps({**result.to_json(), "stimulus": stimulus}, indent=1) + "\n")
+            counts = None if counting is None else _count(folder, result, sequences, counting.energy_model)
+            done = Simulation(replace(result, log=out / result.log.relative_to(work)), stimulus, counts)
+            (work / RESULT_FILE).write_text(json.dumps(done.to_json(), indent=1) + "\n")
     if failure:
         raise CheckFailedError(failure)
-    return result, stimulus
+    return done
 
 
-def _refuse_clocked(settings: SimulationConfig, waves: bool) -> None:
+def _count(
+    folder: GeneratedFolder, result: EquivalenceResult, sequences: Sequence[Sequence[int]], energy_model: EnergyModel | None
+) -> dict[str, Any]:
+    config = HardwareConfig.model_validate(json.loads((folder.folder / HARDWARE_FILE).read_text())["config"])
+    try:
+        return describe(count_operations(result, folder.model, config, sequences), energy_model)
+    except ValueError as error:
+        raise UserError(f"folder {folder.folder}", f"cannot be counted: {error}", "generate it again") from None
+
+
+def _refuse_clocked(settings: SimulationConfig, *, waves: bool, counts: bool) -> None:
     """Refuse by name what only a simulation with a clock can do."""
     given = [
         *(["waves"] if waves else []),
+        *(["counts"] if counts else []),
         *(
             f"{name}={pace.value}"
             for name, pace in (("idle", settings.idle), ("back_pressure", settings.back_pressure))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from sim.csim import compiled_library
 from sim.csim_bench import REPORT_FILE
 from sim.drivers import Pace
 from sim.runner import library_closure, run_bench
+from sim.toggles import read_toggles, toggle_counter
 
 #: Whether clock cycles were counted, or follow from the cycle model of the RTL: C simulation has no clock.
 Timing = Literal["measured", "estimated"]
@@ -58,6 +59,7 @@ class EquivalenceResult:
         logit_stalls: Cycles in which a logit waited.
         seconds: Wall-clock time: build and run; of compiled C++ also the part of the run spent in the core.
         log: Simulation log.
+        toggles: Register bits that changed in ``cycles``, by layer, decoder and other parts of the core; empty where nobody asked.
     """
 
     backend: Backend
@@ -73,6 +75,7 @@ class EquivalenceResult:
     logit_stalls: int
     seconds: dict[str, float]
     log: Path
+    toggles: dict[str, int] = field(default_factory=dict)
 
     @property
     def lanes(self) -> int:
@@ -109,6 +112,7 @@ def check_equivalence(
     loaded: Path | None = None,
     seed: int = 1,
     waves: bool = False,
+    toggles: bool = False,
     run_dir: Path | None = None,
 ) -> EquivalenceResult:
     """Stream token ``sequences`` through the core in folder ``generated`` and compare with the reference, event for event, logit for logit.
@@ -122,6 +126,7 @@ def check_equivalence(
         loaded: Folder of another model: it is loaded over AXI4-Lite first, after a few tokens for the model in ``generated``.
         seed: Of the stalls and of the random initial values of registers and memories.
         waves: Record waves in the run folder.
+        toggles: Count the register bits that change while the core is busy; with ``loaded`` also those of the first model's tokens.
         run_dir: Where to run and leave the log; by default in the build cache.
 
     Raises:
@@ -133,17 +138,18 @@ def check_equivalence(
     hardware = json.loads((generated / HARDWARE_FILE).read_text())
     tokens = [list(map(int, sequence)) for sequence in sequences]
     if Backend.of_format(hardware["format"]) is Backend.HLS:
-        if (input_pace, output_pace, loaded, waves) != (Pace.FULL, Pace.FULL, None, False):
-            raise ValueError("C simulation has neither stalls nor waves, and HLS C++ loads no weights")
+        if (input_pace, output_pace, loaded, waves, toggles) != (Pace.FULL, Pace.FULL, None, False, False):
+            raise ValueError("C simulation has neither stalls nor waves nor registers, and HLS C++ loads no weights")
         return _check_csim(generated, hardware, tokens, seed, run_dir)
     environment = {GENERATED_VARIABLE: str(generated), "EGRU_INPUT_PACE": input_pace.value, "EGRU_OUTPUT_PACE": output_pace.value}
     if loaded is not None:
         environment[LOADED_VARIABLE] = str(Path(loaded).resolve())
+    # What a board has around the core needs the primitives of its part.
+    sources = library_closure("egru_top", library=generated / "rtl")
     result = run_bench(
         "egru_top",
         "sim.benches.egru_top",
-        # What a board has around the core needs the primitives of its part.
-        sources=library_closure("egru_top", library=generated / "rtl"),
+        sources=[*sources, toggle_counter("egru_top", sources, "busy")] if toggles else sources,
         files={f"mem/{path.name}": read_source(path) for path in sorted((generated / "mem").glob("*.mem"))}
         | {STIMULUS_FILE: json.dumps(tokens)},
         seed=seed,
@@ -164,6 +170,7 @@ def check_equivalence(
         logit_stalls=report["logit_stalls"],
         seconds={"build": result.build_seconds, "run": result.run_seconds},
         log=result.log,
+        toggles=read_toggles(result.run_dir) if toggles else {},
     )
 
 

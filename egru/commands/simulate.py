@@ -1,7 +1,7 @@
 """`egru simulate`: what was generated against the integer reference."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -24,6 +24,11 @@ def simulate(
     idle: Annotated[PaceName | None, typer.Option(help="How often the token stream idles; full speed if not given.")] = None,
     back_pressure: Annotated[PaceName | None, typer.Option(help="How often the logit stream refuses; never if not given.")] = None,
     waves: Annotated[bool, typer.Option("--waves", help="Record waves in the output folder.")] = False,
+    counts: Annotated[bool, typer.Option("--counts", help="Count MACs, memory accesses and the bits they move; RTL only.")] = False,
+    toggles: Annotated[bool, typer.Option("--toggles", help="Count the register bits that change, too; builds anew for it.")] = False,
+    energy_model: Annotated[
+        str | None, typer.Option(help="Energy of what is counted by constants: horowitz-45nm, or a TOML file like it.")
+    ] = None,
     backend: Annotated[Backend | None, typer.Option(help="What the folder holds; seen from the folder if not given.")] = None,
     out: Annotated[Path, typer.Option(help="Output folder: log, result, waves, and the case of a mismatch.")] = Path("runs/simulation"),
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
@@ -33,20 +38,40 @@ def simulate(
 
     RTL is simulated in Verilator; HLS C++ is compiled and called, and its clock cycles are estimated.
     """
+    from egru.energy import load_energy_model
     from egru.flow_config import load_flow_config
-    from egru.simulation import run_simulation
+    from egru.simulation import Counting, run_simulation
 
+    constants = None if energy_model is None else load_energy_model(energy_model)
+    counting = Counting(toggles, constants) if counts or toggles or constants else None
     overrides = {"steps": steps, "sequences": sequences, "seed": seed, "idle": idle, "back_pressure": back_pressure}
     settings = load_flow_config(config, {f"simulation.{name}": value for name, value in overrides.items()}).simulation
-    result, stimulus = run_simulation(generated, settings, out, data=data, waves=waves, backend=backend, force=force)
+    done = run_simulation(generated, settings, out, data=data, waves=waves, counting=counting, backend=backend, force=force)
     if json:
-        print_json({**result.to_json(), "stimulus": stimulus})
+        print_json(done.to_json())
         return
+    result = done.result
     measured = result.timing == "measured"
     what, caption = ("RTL", None) if measured else ("HLS C simulation", "estimate: cycles per step and occupancy, as of the RTL")
     columns = ("stimulus", "steps", "events", "values", "mismatches", "cycles per step", "lanes", "occupancy")
     table = Table(*columns, title=f"{what} = reference", caption=caption)
-    counts = (stimulus, result.steps, result.events, result.values, result.mismatches, f"{result.cycles_per_step:.1f}", result.lanes)
-    table.add_row(*map(str, counts), f"{result.occupancy:.3f}")
+    figures = (done.stimulus, result.steps, result.events, result.values, result.mismatches, f"{result.cycles_per_step:.1f}", result.lanes)
+    table.add_row(*map(str, figures), f"{result.occupancy:.3f}")
     Console(markup=False).print(table)
+    if done.counts:
+        Console(markup=False).print(_counts_table(done.counts))
     Console(markup=False).print(f"log: {result.log}", soft_wrap=True)
+
+
+def _counts_table(counts: dict[str, Any]) -> Table:
+    model = counts["energy_model"]
+    table = Table("a step", "times", "bits", "known", title=f"means of {counts['steps']} steps")
+    if model:
+        table.add_column("pJ, modelled")
+        left_out = f"; without energy: {', '.join(model['without_energy'])}" if model["without_energy"] else ""
+        table.caption = f"modelled: {model['pj_per_step']:,.1f} pJ a step by {model['title']}, {model['statement']}{left_out}"
+    for row in counts["operations"]:
+        bits, energy = row["bits_per_step"], row["pj_per_step"]
+        cells = [row["operation"], f"{row['per_step']:,.1f}", "" if bits is None else f"{bits:,.1f}", row["known"]]
+        table.add_row(*cells, *(["" if energy is None else f"{energy:,.1f}"] if model else []))
+    return table
