@@ -23,6 +23,7 @@ from egru.commands.report import report
 from egru.commands.run import run
 from egru.commands.simulate import simulate
 from egru.commands.swap import swap
+from egru.commands.sweep import sweep
 from egru.commands.train import train
 from egru.commands.verify import verify
 from egru.output import CheckFailedError
@@ -39,7 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
-for command in (demo, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, fuzz, build, report, swap, run, doctor):
+COMMANDS = (
+    *(demo, sweep, report, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, fuzz, build, swap, run, doctor),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

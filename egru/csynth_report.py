@@ -42,7 +42,7 @@ def find_report(path: Path) -> Path:
             return path / place
     if not path.is_dir():
         raise UserError(f"report {path}", "does not exist", REMEDY)
-    raise UserError(f"folder {path}", f"holds no {Path(REPORT_FILE).name}", "run make vitis in it, or " + REMEDY)
+    raise UserError(f"folder {path}", f"holds no {Path(REPORT_FILE).name}", f"run make vitis in it, or {REMEDY}, or that of a sweep")
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def run_demo(
         folder.clear()
     folder.root.mkdir(parents=True, exist_ok=True)
     folder.begin()
-    _write_whole(folder.root / CONFIG_FILE, config_text(config))
+    write_whole(folder.root / CONFIG_FILE, config_text(config))
 
     if pretrained is None:
         model, compared = _train(inputs, folder, stages, force=resume)
@@ -224,7 +224,7 @@ def run_demo(
         build=None if built is None else build_summary(built, folder.build.name),
         seconds=stages.total(),
     )
-    _write_whole(folder.root / SUMMARY_FILE, json.dumps(summary.as_json(), indent=1) + "\n")
+    write_whole(folder.root / SUMMARY_FILE, json.dumps(summary.as_json(), indent=1) + "\n")
     return summary
 
 
@@ -243,7 +243,7 @@ def _check(
     dataset = load_text(config.data.source, config.data.unit, max_vocabulary=config.data.max_vocabulary)
     unknown = None
     if pretrained is None:
-        model = _stand_in(config, len(dataset.vocabulary))
+        model = stand_in(config, len(dataset.vocabulary))
     else:
         model = pretrained.model
         if dataset.vocabulary != model.vocabulary:
@@ -254,7 +254,7 @@ def _check(
     return _Inputs(config, pretrained, hardware, board, dataset, unknown)
 
 
-def _stand_in(config: FlowConfig, symbols: int) -> QuantizedModel:
+def stand_in(config: FlowConfig, symbols: int) -> QuantizedModel:
     """Return what tells whether the lanes fit: they are judged by the shape alone, so it need not be the trained model."""
     if config.prune.pruning is not None:
         require_fit(config.prune.pruning, config.dense.network, symbols)
@@ -315,11 +315,26 @@ def _run_phase(
 
 
 def _compare(inputs: _Inputs, folder: DemoFolder, model: QuantizedModel, stages: Stages) -> ReferenceEquivalence:
-    tokens = deal(inputs.dataset.test, COMPARED_STREAMS)[:, :COMPARED_STEPS]
-    network = checkpoint.load(folder.checkpoint("quantised")).network()
     with stages.stage("fake_quant_vs_reference") as said, working("comparing with the reference"), words_to_stderr():
-        found = compare_with_reference(network, tokens, model=model, failure_folder=folder.root / "mismatch")
+        found = compare_checkpoint(folder.checkpoint("quantised"), inputs.dataset, model, folder.root / "mismatch")
         said.append(f"{found.steps:,} steps, {found.events:,} events, {found.mismatches} mismatches")
+    return found
+
+
+def compare_checkpoint(quantised: Path, dataset: TextDataset, model: QuantizedModel, failure_folder: Path) -> ReferenceEquivalence:
+    """Run a quantised checkpoint and the model exported from it over held-out text, and compare with ==.
+
+    Args:
+        quantised: The checkpoint.
+        dataset: The text.
+        model: What was exported.
+        failure_folder: Where the first failing step is saved.
+
+    Raises:
+        CheckFailedError: When they differ.
+    """
+    tokens = deal(dataset.test, COMPARED_STREAMS)[:, :COMPARED_STEPS]
+    found = compare_with_reference(checkpoint.load(quantised).network(), tokens, model=model, failure_folder=failure_folder)
     if found.mismatches:
         raise CheckFailedError(
             f"fake-quantised network and reference differ in {found.mismatches} of {found.values} values; first case saved in {found.saved}"
@@ -404,7 +419,7 @@ def _text_summary(inputs: _Inputs) -> TextSummary:
     return TextSummary(name=dataset.name, unit=dataset.unit, vocabulary=len(dataset.vocabulary), unknown=inputs.unknown or 0, **sizes)
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a file that is either absent or whole."""
     part = path.with_name(f".{path.name}.partial")
     part.write_text(text)

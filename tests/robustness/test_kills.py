@@ -201,7 +201,7 @@ def test_training_survives_a_death_at_every_event(tmp_path: Path) -> None:
 
 
 def test_a_file_of_results_survives_a_death_at_every_event(tmp_path: Path) -> None:
-    for write, path in ((write_text, tmp_path / "results.json"), (flow._write_whole, tmp_path / "summary.json")):
+    for write, path in ((write_text, tmp_path / "results.json"), (flow.write_whole, tmp_path / "summary.json")):
         for event in range(4):
             for half in (True, False):
                 write(path, "old")
