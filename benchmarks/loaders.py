@@ -18,11 +18,18 @@ import numpy as np
 from egru import weight_swap as bitstream_swap
 from egru.artifacts import kind_of, read_generated, text_info
 from egru.csynth_report import find_report, read_report
+from egru.energy import MODELS, load_energy_model
 from egru.flow_config import load_flow_config
 from egru.host import Accelerator, Patience
 from egru.host.serial_transport import SerialTransport
 from egru.place_and_route import RESULT_FILE
 from egru.pretrained import FIGURES_FILE, PRETRAINED, load_pretrained
+from egru.summary import MacsSummary
+from egru.sweep.grid import expand, load_sweep
+from egru.sweep.table import SWEEP_FILE, BlockFigures, LayerFigures, ModelFigures, Point, Row, SimulationFigures, SweepResults
+from egru.sweep_report.pictures import read_raster
+from egru.sweep_report.reading import read_sweep
+from egru.sweep_report.report import collect
 from hls_gen.backend import Backend
 from hls_gen.bitstream_memory import BitstreamFamily, Column, ColumnMap, extract_contents, replace_contents
 from hls_gen.board import BOARD_FILE, BOARDS_FOLDER, UartLink, load_board, render_top
@@ -248,6 +255,56 @@ def _make_pretrained(folder: Path) -> None:
     shutil.copytree(PRETRAINED, folder, dirs_exist_ok=True)
 
 
+_RASTER, _ENERGY = "raster.npz", "horowitz-45nm.toml"
+
+
+def _make_sweep(folder: Path) -> None:
+    (folder / "sweep.toml").write_text('title = "two"\n[grid]\nsparsity = [0, 0.5]\nhidden_sizes = [[8, 8]]\nlanes = [[1, 2, 1], "fit"]\n')
+
+
+def _make_table(folder: Path) -> None:
+    """Make the results of a sweep of one point, with its model and its events."""
+    macs = MacsSummary(dense=9, weight_sparse=9, event_sparse=3)
+    layer = LayerFigures(name="layer0", neurons=2, weight_density=1, event_density=0.5, macs=macs)
+    model = ModelFigures(
+        metric="bits per character",
+        quality=2.0,
+        quality_float=2.0,
+        quality_dense=1.9,
+        weight_density=1,
+        event_density=0.5,
+        macs=macs,
+        layers=(layer,),
+        memory_bits=99,
+        hash="0" * 64,
+    )
+    block = BlockFigures(name="layer0", lanes=1, useful=0.5, waste={"fetch": 0.1, "idle": 0.4})
+    simulation = SimulationFigures(
+        steps=2,
+        events=2,
+        values=8,
+        mismatches=0,
+        cycles_per_step=9,
+        predicted_cycles_per_step=9,
+        lanes=1,
+        occupancy=0.5,
+        blocks=(block,),
+        macs_per_step=4.5,
+        counts_per_step={"mac": 4.5, "weight_read": 4.5},
+    )
+    point = Point(sparsity=0.0, weight_bits=8, hidden_sizes=(2,), seed=1, board=BOARD)
+    row = Row(name="one", point=point, status="done", model=model, simulation=simulation, artifact="model", raster=_RASTER)
+    versions = {"egru-fpga": "0"}
+    results = SweepResults(title="one", text={"name": "t"}, versions=versions, config={}, started="2026-01-01T00:00:00+00:00", rows=(row,))
+    (folder / SWEEP_FILE).write_text(results.model_dump_json())
+    random_model(SMALL).save(folder / "model")
+    np.savez_compressed(folder / _RASTER, allow_pickle=False, layer0=np.eye(2, dtype=np.bool_))
+
+
+def _make_energy(folder: Path) -> None:
+    shutil.copyfile(MODELS / _ENERGY, folder / _ENERGY)
+
+
 class HostileDevice:
     """A line to a device that answers with what stands in a file: as frames, or as the bytes themselves.
 
@@ -338,4 +395,8 @@ LOADERS = (
     Loader("synthesis report", _REPORT.name, _make_report, lambda folder: read_report(find_report(folder))),
     Loader("pretrained figures", FIGURES_FILE, _make_pretrained, load_pretrained),
     Loader("serial link", "device.bin", make_device, _read_device),
+    Loader("sweep", "sweep.toml", _make_sweep, lambda folder: expand(load_sweep(folder / "sweep.toml", {}, {}))),
+    Loader("table of a sweep", SWEEP_FILE, _make_table, lambda folder: collect([read_sweep(folder)])),
+    Loader("events of a sweep", _RASTER, _make_table, lambda folder: read_raster(folder / _RASTER)),
+    Loader("energy model", _ENERGY, _make_energy, lambda folder: load_energy_model(str(folder / _ENERGY))),
 )

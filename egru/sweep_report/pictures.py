@@ -1,8 +1,10 @@
 """Pictures of the models of a sweep: which neurons sent events when, and which weights are not zero."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from lzma import LZMAError
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -120,7 +122,7 @@ def read_raster(path: Path) -> dict[str, np.ndarray]:
             if sum(info.file_size for info in archive.infolist()) > MAX_RASTER_BYTES:
                 raise UserError(what, f"exceeds {MAX_RASTER_BYTES:,} bytes unpacked", REMEDY)
             found = {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
-    except (ValueError, EOFError, BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except (ValueError, EOFError, BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error, LZMAError) as error:
         raise UserError(what, f"cannot be read ({error})", REMEDY) from None
     if not found:
         raise UserError(what, "is empty", REMEDY)
