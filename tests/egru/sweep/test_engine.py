@@ -81,12 +81,14 @@ def test_a_task_whose_process_is_killed_is_begun_again_a_few_times(cache: Cache,
 
 
 SWEEP = """
+import signal
 import sys
 from pathlib import Path
 from egru.sweep.cache import Cache
 from egru.sweep.engine import LocalEngine
 from tests.egru.sweep.fake_stages import diamond, run
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     cache = Cache(Path(sys.argv[1]))
     run(diamond(Path(sys.argv[2]), sleeps_until=sys.argv[3]), cache, LocalEngine(cache, 2))
 """
@@ -102,7 +104,7 @@ def test_a_killed_sweep_ends_its_processes_and_goes_on_where_it_was(cache: Cache
         while "tool" not in lines(log) and time.monotonic() < deadline:  # `right` waits beside it
             time.sleep(0.01)
         process.send_signal(way)
-        process.wait()
+        process.wait(60)
     processes = {int(line.split()[1]) for line in log.read_text().splitlines()}
     deadline = time.monotonic() + 30
     while any(map(alive, processes)) and time.monotonic() < deadline:
