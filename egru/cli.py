@@ -40,10 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
-COMMANDS = (
-    *(demo, sweep, report, train, prune, export, evaluate, boards, estimate, generate, verify, simulate, fuzz, build, swap, run, doctor),
-)
-for command in COMMANDS:
+MODEL_COMMANDS = (demo, sweep, report, train, prune, export, evaluate)
+HARDWARE_COMMANDS = (boards, estimate, generate, verify, simulate, fuzz, build, swap, run, doctor)
+for command in MODEL_COMMANDS + HARDWARE_COMMANDS:
     app.command()(command)
 
 

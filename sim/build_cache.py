@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sw_model.errors import UserError
+
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 _STAMP = "complete"
 
@@ -42,7 +44,7 @@ def kept(name: str, inputs: object, make: Callable[[Path, Path], None], *, cache
         BenchError: When ``make`` raises a RuntimeError or an OSError.
     """
     folder = cache / f"{name}-{digest(inputs)[:16]}"
-    with _locked(cache / f"{folder.name}.lock"):
+    with locked(cache / f"{folder.name}.lock"):
         if (folder / _STAMP).is_file():
             return folder
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,8 +80,21 @@ def fill_run_folder(run_dir: Path, files: dict[str, str]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path, refusal: UserError | None = None) -> Iterator[None]:
+    """Hold a lock that ends with this process, however it ends.
+
+    Args:
+        path: A file for it.
+        refusal: Raised when another process holds it, instead of waiting.
+
+    Raises:
+        UserError: ``refusal``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if refusal is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            assert refusal is not None
+            raise refusal from None
         yield

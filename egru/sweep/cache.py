@@ -5,14 +5,13 @@ folder that is written aside and moved into place, with a manifest that holds th
 aside and computed again.
 """
 
-import fcntl
 import importlib.metadata
 import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from pydantic import ValidationError
 from egru.config import StrictModel
 from egru.output import CheckFailedError, progress_console
 from hls_gen.manifest import MANIFEST_FILE, file_hashes, hash_files
-from sim.build_cache import PACKAGE_ROOT, BenchError, digest
+from sim.build_cache import PACKAGE_ROOT, BenchError, digest, locked
 from sw_model.errors import UserError
 from sw_model.output_folder import staged_folder
 
@@ -290,24 +289,3 @@ def _describe(task: Task, seconds: float, files: dict[str, str]) -> EntryManifes
         seconds=seconds,
         files=files,
     )
-
-
-@contextmanager
-def locked(path: Path, refusal: UserError | None = None) -> Iterator[None]:
-    """Hold a lock that ends with this process, however it ends.
-
-    Args:
-        path: A file for it.
-        refusal: Raised when another process holds it, instead of waiting.
-
-    Raises:
-        UserError: ``refusal``.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if refusal is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            assert refusal is not None
-            raise refusal from None
-        yield

@@ -19,7 +19,7 @@ from egru.flow import write_whole
 from egru.flow_config import FlowConfig
 from egru.output import progress_bar, progress_console
 from egru.sweep import stages
-from egru.sweep.cache import Cache, Entry, Task, locked, versions
+from egru.sweep.cache import Cache, Entry, Task, versions
 from egru.sweep.engine import Engine, Failure, Progress, States, closure, drive, missing, settle
 from egru.sweep.grid import SweepConfig, check, configure, expand, name_of
 from egru.sweep.points import points_csv
@@ -27,6 +27,7 @@ from egru.sweep.request import PACKAGES, text_digest
 from egru.sweep.table import POINTS_FILE, SWEEP_FILE, BuildFigures, ModelFigures, Point, Row, SimulationFigures, SweepResults
 from egru.tools import require_tools
 from hls_gen.hardware_config import HardwareConfig
+from sim.build_cache import locked
 from sw_model.datasets import EMBEDDED, load_text
 from sw_model.errors import UserError
 from sw_model.output_folder import require_free, staged_folder

@@ -19,12 +19,13 @@ import pytest
 from egru import cli
 from egru.summary import MacsSummary
 from egru.sweep import stages
-from egru.sweep.cache import Cache, Task, locked
+from egru.sweep.cache import Cache, Task
 from egru.sweep.engine import Outcome, perform
 from egru.sweep.grid import expand, load_sweep
 from egru.sweep.run import Sweep
 from egru.sweep.table import BlockFigures, BuildFigures, LayerFigures, SimulationFigures, SweepResults
 from hls_gen.hardware_config import HardwareConfig
+from sim.build_cache import locked
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel
 
