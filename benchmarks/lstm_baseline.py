@@ -28,14 +28,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.paper_results import DATASET_NAMES, RECORD_FILE, CurvePoint, RunRecord
-from benchmarks.results_file import errors_to_exit_codes, write_text
+from benchmarks.results_file import errors_to_exit_codes
 from egru.output import progress_console
 from sw_model.datasets import TextDataset, load_text
 from sw_model.dropout import Dropout, DropoutMasks, MaskShapes, drop
 from sw_model.errors import UserError
 from sw_model.evaluate import CHUNK, deal
 from sw_model.event_gru import TIED_SPREAD, NetworkShape
-from sw_model.output_folder import require_free, staged_folder
+from sw_model.output_folder import require_free, staged_folder, write_whole
 from sw_model.strict_toml import StrictModel, read_toml, validate
 from sw_model.train import Batches, learning_rate, steps_per_epoch
 from sw_model.train_config import DataConfig, TrainConfig
@@ -504,7 +504,7 @@ class Training:
         )
         # Under way there is none yet, and the validation split's is not it.
         content = record.model_dump(mode="json") | {"test_perplexity": test}
-        write_text(out / RECORD_FILE, json.dumps(content, indent=1) + "\n")
+        write_whole(out / RECORD_FILE, json.dumps(content, indent=1) + "\n")
 
     def save(self, folder: Path) -> None:
         """Write everything that the rest of the run depends on, all or nothing."""

@@ -30,15 +30,15 @@ from benchmarks.paper_results import (
     Run,
     RunRecord,
     Speed,
-    read_json,
 )
-from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results
 from egru.artifacts import TextInfo, load_matching_text
 from egru.measure import measure_model
 from egru.output import progress_bar, progress_console
 from sw_model.datasets import load_text
 from sw_model.errors import UserError
 from sw_model.macs import Macs
+from sw_model.output_folder import write_whole
 from sw_model.quantized_model import QuantizedModel
 
 RESULT_FILE = Path("benchmarks/results/paper.json")
@@ -61,7 +61,7 @@ def find_runs(folders: Iterable[Path]) -> dict[Path, RunRecord]:
         if not found:
             raise UserError(f"--runs {folder}", f"holds no {RECORD_FILE}", "give the folder of a run, or one that holds such folders")
         for place in found:
-            record = read_json(place / RECORD_FILE, RunRecord, "train the run again, or mend its record")
+            record = require_results(place / RECORD_FILE, RunRecord, "train the run again, or mend its record")
             if names.setdefault(record.name, place) != place:
                 raise UserError(f"run {record.name} in {place}", f"is in {names[record.name]} as well", "rename one of them")
             records[place] = record
@@ -202,7 +202,7 @@ def run(
             raise UserError("the command line", "asks for nothing", "give --runs, --speed or --report")
         records = find_runs(runs or [])
         if speed is not None:
-            found = read_json(speed, Speed, "measure it first")
+            found = require_results(speed, Speed, "measure it first")
             write_results(_known(out).model_copy(update={"speed": found}), out)
         if records:
             _add(records, data, out, jobs)
@@ -226,8 +226,8 @@ def _report(results: Results, folder: Path) -> None:
     for name, kind in FIGURES.items():
         panels = kind.panels(results)
         if panels:
-            write_text(folder / figure_file(name), draw(panels, kind.height))
-    write_text(folder / PAGE, page(results))
+            write_whole(folder / figure_file(name), draw(panels, kind.height))
+    write_whole(folder / PAGE, page(results))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The figures of the language model runs: what each shows, as numbers, and how all are drawn."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.paper_results import DATASET_NAMES, Dataset, Results, Run, Series, bits_words, percent, series
-from sw_model.errors import UserError
+from egru.drawing import draw_svg
 
 MACS = "MACs per token, with decoder"
 WEIGHT_SPARSITY = "weight sparsity"
@@ -130,15 +130,8 @@ def draw(panels: Sequence[Panel], height: float) -> str:
     Raises:
         UserError: When matplotlib is missing.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("the figures", "need matplotlib", "pip install 'egru-fpga[bench]'") from None
-    with matplotlib.rc_context({"svg.hashsalt": "egru", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(5 * len(panels), height), layout="constrained")
-        # Its own white ground: a page may be dark, and text is black.
-        figure.set_facecolor("white")
+
+    def paint(figure: Any) -> None:
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for line in panel.lines:
                 x, y = zip(*line.points, strict=True)
@@ -148,9 +141,8 @@ def draw(panels: Sequence[Panel], height: float) -> str:
             axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
             axes.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
             axes.legend(fontsize="x-small")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+    return draw_svg("drawing the figures", (5 * len(panels), height), paint)
 
 
 def _curve(run: Run) -> list[tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from benchmarks.markdown import markdown_table
 from benchmarks.paper_figures import FIGURES, figure_file
 from benchmarks.paper_results import DATASET_NAMES, MacCounts, Results, Run, Speed, percent, series
 from benchmarks.paper_targets import Target, quality_targets, speed_targets
@@ -124,7 +125,7 @@ def _quality(runs: Sequence[Run]) -> str:
         )
         for run in _ordered(runs)
     ]
-    return _table([*header.split(", "), "epochs", "seconds", "GPU", "seed"], rows)
+    return markdown_table([*header.split(", "), "epochs", "seconds", "GPU", "seed"], rows)
 
 
 def _costs(runs: Sequence[Run]) -> str:
@@ -137,7 +138,7 @@ def _costs(runs: Sequence[Run]) -> str:
             rows.append([run.name, f"{100 * run.weight_density:.1f} %", *"-" * 8])
         else:
             rows.append([run.name, f"{100 * macs.weight_sparse / macs.dense:.1f} %", *_macs(macs), *_macs(macs.with_decoder)])
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _macs(macs: MacCounts) -> list[str]:
@@ -156,7 +157,7 @@ def _targets(targets: Sequence[Target]) -> str:
         "run": [target.source or "-" for target in targets],
     }
     shown = {name: column for name, column in columns.items() if set(column) != {"-"}}
-    text = _table(list(shown), list(zip(*shown.values(), strict=True)))
+    text = markdown_table(list(shown), list(zip(*shown.values(), strict=True)))
     return text + (f"\nMissed: {'; '.join(target.what for target in missed)}.\n" if missed else "")
 
 
@@ -173,7 +174,7 @@ def _law(results: Results) -> str:
             ]
             rows.append([percent(run.sparsity), *cells, *["-"] * (layers - len(cells))])
             ratios += [layer.law_ratio for layer in run.layers if layer.law_ratio is not None]
-        parts.append(f"{title}:\n\n{_table(['weight sparsity', *(f'layer {index + 1}' for index in range(layers))], rows)}\n")
+        parts.append(f"{title}:\n\n{markdown_table(['weight sparsity', *(f'layer {index + 1}' for index in range(layers))], rows)}\n")
     if not parts:
         return ""
     between = f"The ratio lies between {min(ratios):.3f} and {max(ratios):.3f}.\n\n" if ratios else ""
@@ -192,7 +193,7 @@ def _compensation(results: Results) -> str:
             ]
             start = compensation_start([(run.sparsity, activity) for run, activity in found])
             words = "Activity does not compensate." if start is None else f"Activity compensates from {percent(start)} on."
-            table = _table(["weight sparsity", "events per neuron and step", "relative to the densest", "test perplexity"], rows)
+            table = markdown_table(["weight sparsity", "events per neuron and step", "relative to the densest", "test perplexity"], rows)
             parts.append(f"{title}:\n\n{table}\n{words}\n\n")
     return COMPENSATION + "".join(parts) if parts else ""
 
@@ -225,7 +226,7 @@ def _speed(speed: Speed) -> str:
     for what, field in TIMES.items():
         found = [(getattr(times, field), times.ratio(getattr(times, field))) for times in shown.values()]
         rows.append([what, *("-" if figure is None else f"{figure:.2f}" for pair in found for figure in pair)])
-    text = f"## Speed of training\n\nOne whole optimiser step on {speed.gpu}, {speed.steps} time steps.\n\n{_table(header, rows)}\n"
+    text = f"## Speed of training\n\nOne whole optimiser step on {speed.gpu}, {speed.steps} time steps.\n\n{markdown_table(header, rows)}\n"
     failed = [f"{name}, {streams}" for streams, times in measured.items() for name in times.errors]
     text += f"Failed: {'; '.join(failed)}.\n\n" if failed else ""
     text += f"{_targets(speed_targets(speed))}\n"
@@ -236,7 +237,7 @@ def _speed(speed: Speed) -> str:
     if speed.profile:
         parts = [(part.part, f"{part.ms:.3f}") for part in speed.profile]
         text += "Kernels of an EGRU's step by kind; they run side by side, so they may add up to more than the step takes.\n\n"
-        text += f"{_table(['kernels', 'ms'], parts)}\n"
+        text += f"{markdown_table(['kernels', 'ms'], parts)}\n"
     return text
 
 
@@ -254,7 +255,7 @@ def _spread(results: Results) -> str:
         for found in results.spread
     ]
     text = "## Spread over seeds\n\nTest perplexity of runs that differ in the seed alone; the deviation is that of the sample.\n\n"
-    return text + _table(["runs", "seeds", "test perplexity", "mean", "deviation"], rows) + "\n"
+    return text + markdown_table(["runs", "seeds", "test perplexity", "mean", "deviation"], rows) + "\n"
 
 
 def _section(results: Results, figure: str, heading: str) -> str:
@@ -280,8 +281,3 @@ def _exact(run: Run) -> str:
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(sorted(set(names)))
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)

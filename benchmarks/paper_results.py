@@ -7,12 +7,9 @@ import re
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from sw_model.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 Dataset = Literal["ptb", "wikitext2"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,9 +28,6 @@ REPEATED = re.compile(r"(?P<name>.+)-seed\d+")
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-JsonT = TypeVar("JsonT", bound=_Strict)
 
 
 class CurvePoint(_Strict):
@@ -302,22 +296,6 @@ def _spread(name: str, runs: list[Run]) -> Spread:
     return Spread(
         name=name, seeds=[run.seed for run in runs], test_perplexities=found, mean=statistics.mean(found), std=statistics.stdev(found)
     )
-
-
-def read_json(path: Path, kind: type[JsonT], remedy: str) -> JsonT:
-    """Read what another program wrote.
-
-    Raises:
-        UserError: When ``path`` is missing, or is not what ``kind`` describes.
-    """
-    if not path.is_file():
-        raise UserError(f"file {path}", "does not exist", remedy)
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the top level"
-        raise UserError(f"file {path}", f"is wrong at {where}: {first['msg']}", remedy) from error
 
 
 def by_sparsity(runs: Iterable[Run], dataset: Dataset, weight_bits: int | None) -> list[Run]:
