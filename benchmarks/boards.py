@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from benchmarks.results_file import errors_to_exit_codes, read_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, read_results, write_results
 from egru.artifacts import choose_tokens, deal_sequences
 from egru.commands.hardware_options import parse_numbers
 from egru.fitting import choose
@@ -24,6 +24,7 @@ from hls_gen.hardware_config import HardwareConfig
 from hls_gen.project import write_project
 from sim.equivalence import check_equivalence
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 from sw_model.quantized_model import QuantizedModel
 
 RESULT_FILE = Path(__file__).parent / "results" / "boards.json"
@@ -243,7 +244,7 @@ def run(
             known = read_results(out, Results) or Results()
             rows = sorted([*(row for row in known.boards if row.board != name), found], key=lambda row: row.board)
             write_results(Results(boards=rows), out)
-            write_text(markdown, page(Results(boards=rows)))
+            write_whole(markdown, page(Results(boards=rows)))
             words = f"{name}: {found.lanes} lanes, {found.lut} LUT, {found.bram} block RAMs, {found.fmax_mhz:.1f} MHz"
             progress_console.print(words, soft_wrap=True, highlight=False)
             if as_json:

@@ -20,12 +20,13 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from benchmarks.results_file import errors_to_exit_codes, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from egru.output import print_json, progress_bar, progress_console
 from sim.build_cache import PACKAGE_ROOT, BenchError, digest
 from sim.coverage_data import BRANCH, COVER, KINDS, LINE, TOGGLE, Point, cover_points, read_coverage
 from sim.runner import COVERAGE_POINTS, COVERAGE_VARIABLE, LIBRARY, library_closure
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 
 RESULT_FILE, PAGE = Path("benchmarks/results/coverage.json"), Path("docs/coverage.md")
 WORK = Path("build/coverage")
@@ -265,7 +266,7 @@ def _measure_one(launcher: Path, folder: Path) -> Counter[Point]:
     if done.returncode:
         raise BenchError(f"{launcher.name} ended with status {done.returncode} under coverage:\n{done.stdout[-3000:]}")
     points = read_coverage(folder)
-    write_text(kept, json.dumps({"key": key, "points": [[*vars(point).values(), count] for point, count in sorted(points.items())]}))
+    write_whole(kept, json.dumps({"key": key, "points": [[*vars(point).values(), count] for point, count in sorted(points.items())]}))
     shutil.rmtree(folder)
     return points
 
@@ -345,7 +346,7 @@ def main(
     """Measure coverage; the exit code is 1 when a case never happened, or something was not reached and has no reason."""
     with errors_to_exit_codes():
         if report:
-            write_text(PAGE, page(require_results(RESULT_FILE, Results, "run make coverage")))
+            write_whole(PAGE, page(require_results(RESULT_FILE, Results, "run make coverage")))
             return
         known = {path.stem: path for path in launchers()}
         if unknown := set(launcher or ()) - set(known):
@@ -355,7 +356,7 @@ def main(
         if out or launcher is None:
             write_results(results, out or RESULT_FILE)
         if out is None and launcher is None:
-            write_text(PAGE, page(results))
+            write_whole(PAGE, page(results))
         if as_json:
             print_json(results.model_dump(mode="json"))
         problems = results.problems() if launcher is None else []

@@ -21,7 +21,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.datapath_model import ControlledSpec, DenseInputSpec, controlled_model, dense_input_model
-from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results
 from egru.artifacts import load_matching_text, text_info
 from egru.output import print_json, progress_bar, progress_console, words_to_stderr
 from egru.tools import require_tools
@@ -33,6 +33,7 @@ from sim.build_cache import PACKAGE_ROOT
 from sim.equivalence import check_equivalence
 from sw_model.datasets import EMBEDDED
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import BatchedReference
 
@@ -349,8 +350,8 @@ def _report(results: Path, folder: Path) -> None:
     from benchmarks.datapath_report import plot, table
 
     found = require_results(results, Results)
-    write_text(folder / "datapath_results.svg", plot(found))
-    write_text(folder / "datapath_results.md", table(found, "datapath_results.svg"))
+    write_whole(folder / "datapath_results.svg", plot(found))
+    write_whole(folder / "datapath_results.md", table(found, "datapath_results.svg"))
 
 
 def _controlled(
@@ -374,7 +375,7 @@ def _simulate(generated: Path, content: str, tokens: Sequence[int], work: Path) 
     found = check_equivalence(generated, [tokens], run_dir=work / "run" / generated.name)
     blocks = [BlockRun(name=block.name, lanes=block.lanes, counters=block.counters) for block in found.blocks]
     finished = Run(steps=found.steps, cycles=found.cycles, values=found.values, mismatches=found.mismatches, blocks=blocks)
-    write_text(cached, finished.model_dump_json())
+    write_whole(cached, finished.model_dump_json())
     return finished
 
 

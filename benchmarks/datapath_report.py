@@ -1,11 +1,10 @@
 """Table and plot of the datapath benchmark, from its result file alone."""
 
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.datapath import DENSE, EVENT_DENSITIES, WEIGHT_DENSITIES, BlockResult, CaseResult, Results, law_name
-from sw_model.errors import UserError
+from egru.drawing import draw_svg
 
 LAW_BAND = (0.95, 1.15)
 LANE_COUNTERS = ("macs", "fetch_slots", "idle_slots")  # lane-cycles; the other counters count cycles
@@ -66,14 +65,9 @@ def plot(results: Results) -> str:
     Raises:
         UserError: When matplotlib is missing.
     """
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("the plot", "needs matplotlib", "pip install 'egru-fpga[bench]'") from None
     law = law_grid(results.cases)
-    with matplotlib.rc_context({"svg.hashsalt": "egru", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
+
+    def paint(figure: Any) -> None:
         cycles, ratio = figure.subplots(1, 2)
         points = [case for case in results.cases if case.name == DENSE or case in law.values()]
         products = [case.weight_density * case.event_density for case in points]
@@ -93,9 +87,8 @@ def plot(results: Results) -> str:
         ratio.minorticks_off()
         if law:
             ratio.legend()
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+    return draw_svg("the plot", (10, 4.2), paint)
 
 
 def law_grid(cases: Iterable[CaseResult]) -> dict[tuple[float, float], CaseResult]:

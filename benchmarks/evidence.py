@@ -10,10 +10,11 @@ import typer
 from pydantic import BaseModel
 
 from benchmarks import coverage, fuzzing, mutants, proofs, robustness
-from benchmarks.results_file import errors_to_exit_codes, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from egru.output import print_json
 from sim.proving import Status
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 
 RESULT_FILE, PAGE = Path("benchmarks/results/evidence.json"), Path("docs/evidence.md")
 WANTED_CONFIGURATIONS, WANTED_PER_ORACLE, WANTED_SCORE = 1000, 200, mutants.WANTED
@@ -241,7 +242,7 @@ def main(
         found = require_results(RESULT_FILE, Evidence, "run make evidence") if report else collect()
         if not report:
             write_results(found, RESULT_FILE)
-        write_text(PAGE, page(found))
+        write_whole(PAGE, page(found))
         if as_json:
             print_json(found.model_dump(mode="json"))
     if any(verdict == MISSED for *_, verdict in _rows(found)):

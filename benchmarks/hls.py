@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from benchmarks.results_file import errors_to_exit_codes, read_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, read_results, write_results
 from egru.artifacts import choose_tokens, deal_sequences
 from egru.commands.hardware_options import parse_numbers
 from egru.hls_build import SEED, SEQUENCES, STEPS, build_hls
@@ -27,6 +27,7 @@ from hls_gen.hls_project import write_hls_project
 from hls_gen.project import write_project
 from sim.csim import CompiledModel, compiled_library, find_compiler
 from sim.equivalence import EquivalenceResult, check_equivalence
+from sw_model.output_folder import write_whole
 from sw_model.quantized_model import QuantizedModel
 
 RESULT_FILE = Path(__file__).parent / "results" / "hls.json"
@@ -289,7 +290,7 @@ def run(
         if csim_model is not None:
             results.csim = measure_csim(QuantizedModel.load(csim_model), _hardware("--csim-lanes", csim_lanes), work)
         write_results(results, out)
-        write_text(markdown, page(results))
+        write_whole(markdown, page(results))
         if as_json:
             print_json(results.model_dump(mode="json"))
 

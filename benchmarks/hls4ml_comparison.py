@@ -28,7 +28,7 @@ import torch
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.results_file import errors_to_exit_codes, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from egru.output import progress_console, words_to_stderr
 from hls_gen.hls_backend import HLS_FOLDER, TABLES_SOURCE
 from sim.csim import find_compiler
@@ -36,6 +36,7 @@ from sw_model.errors import UserError
 from sw_model.event_gru import Arithmetic, EventNetwork, NetworkOutput
 from sw_model.export import export_network
 from sw_model.macs import count_events, count_macs
+from sw_model.output_folder import write_whole
 from sw_model.pruning import apply_masks, magnitude_masks
 
 RESULT_FILE = Path("benchmarks/results/hls4ml.json")
@@ -578,7 +579,7 @@ def run(
         if report is None:
             write_results(measure(work), out)
         else:
-            write_text(report / PAGE, page(require_results(out, Results)))
+            write_whole(report / PAGE, page(require_results(out, Results)))
 
 
 if __name__ == "__main__":

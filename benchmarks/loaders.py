@@ -24,7 +24,6 @@ from egru.host import Accelerator, Patience
 from egru.host.serial_transport import SerialTransport
 from egru.place_and_route import RESULT_FILE
 from egru.pretrained import FIGURES_FILE, PRETRAINED, load_pretrained
-from egru.summary import MacsSummary
 from egru.sweep.grid import expand, load_sweep
 from egru.sweep.table import SWEEP_FILE, BlockFigures, LayerFigures, ModelFigures, Point, Row, SimulationFigures, SweepResults
 from egru.sweep_report.pictures import read_raster
@@ -47,6 +46,7 @@ from sw_model import checkpoint
 from sw_model.datasets import TextDataset, load_text
 from sw_model.event_gru import NetworkShape
 from sw_model.fixed_point import Formats
+from sw_model.macs import MacsSummary
 from sw_model.quantized_model import MANIFEST_FILE, TENSORS_FILE, QuantizedModel
 from sw_model.quantizers import QuantizationConfig
 from sw_model.random_model import RandomModelSpec, random_model

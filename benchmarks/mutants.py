@@ -15,10 +15,11 @@ from pydantic import BaseModel
 
 from benchmarks.mutating import Target, Trial, describe, equivalent, run
 from benchmarks.planted_faults import FAULTS, copy_sources, found
-from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results
 from egru.output import print_json, progress_bar, progress_console
 from sim.build_cache import digest
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 
 RESULT_FILE, PAGE = Path("benchmarks/results/mutants.json"), Path("docs/mutants.md")
 WORK = Path("build/mutants")
@@ -307,7 +308,7 @@ def main(
     """Plant faults and count those that are found; the exit code is 1 when a module has too few or a planted fault is missed."""
     with errors_to_exit_codes():
         if report:
-            write_text(PAGE, page(require_results(RESULT_FILE, Results, "run make mutants")))
+            write_whole(PAGE, page(require_results(RESULT_FILE, Results, "run make mutants")))
             return
         if unknown := set(module or ()) - {target.module for target in TARGETS}:
             known = ", ".join(dict.fromkeys(target.module for target in TARGETS))
@@ -322,7 +323,7 @@ def main(
             results.planted = try_planted(work)
             write_results(results, out)
         if out == RESULT_FILE:
-            write_text(PAGE, page(results))
+            write_whole(PAGE, page(results))
         if as_json:
             print_json([result.model_dump(include={"module", "mutants", "killed", "equivalent"}) for result in results.modules])
         low = [result.module for result in results.modules if result.score < WANTED]

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from benchmarks.results_file import errors_to_exit_codes, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from egru.output import print_json, progress_bar, progress_console
 from sim.proof_table import PROOFS
 from sim.proving import Mode, Outcome, Proof, Status, run
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 
 RESULT_FILE, PAGE = Path("benchmarks/results/proofs.json"), Path("docs/proofs.md")
 WORK = Path("build/proofs")
@@ -150,7 +151,7 @@ def main(
     """Prove the RTL library; the exit code is 1 when something does not hold."""
     with errors_to_exit_codes():
         if report:
-            write_text(PAGE, page(require_results(RESULT_FILE, Results, "run make prove")))
+            write_whole(PAGE, page(require_results(RESULT_FILE, Results, "run make prove")))
             return
         chosen = [proof for proof in PROOFS if module is None or proof.module in module]
         if unknown := set(module or ()) - {proof.module for proof in PROOFS}:
@@ -162,7 +163,7 @@ def main(
         if out or module is None:
             write_results(results, out or RESULT_FILE)
         if out is None and module is None:
-            write_text(PAGE, page(results))
+            write_whole(PAGE, page(results))
         if as_json:
             print_json([result.model_dump(mode="json", include={"module", "property", "status"}) for result in results.properties])
         failed = [result for result in results.properties if result.status is Status.FAILED]

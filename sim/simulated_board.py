@@ -30,7 +30,7 @@ DEFAULT_BOARD = "ulx3s_85f"
 PINS_HEADER = "board_pins.h"
 END_SECONDS = 10.0
 # The simulation runs for minutes and is built once: worth a compiler's full effort.
-_MAKE_FLAGS = compile_flags("-O3")
+_MAKE_FLAGS = compile_flags("-O3", "-O3")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import BatchedReference
+from sw_model.strict_toml import StrictModel
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,19 @@ class Macs:
         """
         law = self.weight_sparse * self.dense_columns
         return self.event_sparse * self.dense / law if law else None
+
+
+class MacsSummary(StrictModel):
+    """`Macs` as files hold them."""
+
+    dense: float
+    weight_sparse: float
+    event_sparse: float
+
+    @classmethod
+    def of(cls, macs: Macs) -> "MacsSummary":
+        """Take the figures of one matrix group."""
+        return cls(dense=macs.dense, weight_sparse=macs.weight_sparse, event_sparse=macs.event_sparse)
 
 
 @dataclass(frozen=True)

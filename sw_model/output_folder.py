@@ -1,4 +1,4 @@
-"""Outputs are written aside and moved into place: a folder is either absent, old and whole, or new and whole."""
+"""Outputs are written aside and moved into place: a folder or file is either absent, old and whole, or new and whole."""
 
 import ctypes
 import errno
@@ -38,16 +38,19 @@ def staged_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
     """
     folder = Path(folder).absolute()
     require_free(folder, force=force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
-        # mkdtemp makes a private folder; what is in it is as readable as any other file of the user.
+    with _beside(folder) as aside:
         staging = aside / "new"
         staging.mkdir()
         yield staging
         _replace(staging, folder, aside / "old")
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text aside and move it into place: a file that is there is whole, whoever else writes it."""
+    with _beside(path) as aside:
+        part = aside / path.name
+        part.write_text(text)
+        part.replace(path)
 
 
 def write_texts(folder: Path, files: Mapping[str, str]) -> None:
@@ -56,6 +59,17 @@ def write_texts(folder: Path, files: Mapping[str, str]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield a folder beside ``path`` that is removed in the end; it is private, but what is made in it is as readable as anything else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _replace(staging: Path, folder: Path, old: Path) -> None:

@@ -9,7 +9,7 @@ from sw_model.datasets import EMBEDDED, Unit
 from sw_model.dropout import Dropout
 from sw_model.errors import UserError
 from sw_model.event_gru import NetworkShape
-from sw_model.pruning import PruningConfig
+from sw_model.pruning_config import PruningConfig
 from sw_model.quantizers import QuantizationConfig
 from sw_model.strict_toml import StrictModel, load_toml
 

@@ -14,6 +14,7 @@ import pytest
 
 from hls_gen import hls_backend, rtl_backend
 from hls_gen.backend import Backend
+from hls_gen.cycle_model import predict, record_activity
 from hls_gen.hardware_config import HardwareConfig
 from sim.build_cache import BenchError
 from sim.equivalence import EquivalenceResult, check_equivalence
@@ -178,6 +179,16 @@ def prove(case: Case, backend: Backend, folder: Path, **options: Any) -> Equival
     assert result.backend is backend
     check_exercised(case, result)
     return result
+
+
+def check_prediction(found: EquivalenceResult, model: QuantizedModel, hardware: HardwareConfig, tokens: list[list[int]]) -> None:
+    """The cycle model against what was counted in simulation without stalls: cycle for cycle, block by block."""
+    predicted = predict(model, hardware, record_activity(model, tokens))
+    assert predicted.cycles == found.cycles
+    for block, measured in zip(predicted.blocks, found.blocks, strict=True):
+        counters = [measured.counters[name] for name in ("macs", "fetch_slots", "idle_slots")]
+        assert [block.macs, block.fetch_slots, block.idle_slots] == counters
+    assert predicted.occupancy == found.occupancy
 
 
 def check_wrong_weights(backend: Backend, folder: Path, damage: Callable[[Path], None]) -> None:

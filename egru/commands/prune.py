@@ -1,21 +1,20 @@
 """`egru prune`: magnitude pruning with fine-tuning."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from egru.commands.hardware_options import parse_numbers
 from egru.commands.train import Device
 from sw_model.errors import UserError
-
-MethodName = Literal["global", "layer", "column-balanced", "n-m", "gate-group"]
+from sw_model.pruning_config import Method
 
 
 def prune(
     checkpoint: Annotated[Path, typer.Argument(help="Folder that `egru train` wrote.")],
     sparsity: Annotated[float | None, typer.Option(help="Share of zero weights at the end; 0.85 by the demo recipe.")] = None,
-    method: Annotated[MethodName | None, typer.Option(help="Which weights compete for being kept; global if not given.")] = None,
+    method: Annotated[Method | None, typer.Option(help="Which weights compete for being kept; global if not given.")] = None,
     lanes: Annotated[str | None, typer.Option(help="For column-balanced: of every block, or per layer and decoder as in 8,16,4.")] = None,
     n_of_m: Annotated[str | None, typer.Option(help="For n-m, as in 1:8; the sparsity follows from it.")] = None,
     one_shot: Annotated[bool, typer.Option("--one-shot", help="Prune everything at the first step, not gradually.")] = False,

@@ -42,7 +42,7 @@ def report(
 
 
 def _is_sweep(path: Path) -> bool:
-    from egru.sweep.request import SWEEP_FILE
+    from egru.sweep.table import SWEEP_FILE
 
     return (path / SWEEP_FILE).is_file()
 
@@ -50,14 +50,13 @@ def _is_sweep(path: Path) -> bool:
 def _report_sweeps(
     path: Path | None, pair: tuple[Path, Path] | None, out: Path | None, svg: Path | None, *, force: bool, as_json: bool
 ) -> None:
-    from egru.flow import write_whole
     from egru.sweep_report.columns import digest
     from egru.sweep_report.page import render_page, require_replaceable
     from egru.sweep_report.reading import read_sweep
     from egru.sweep_report.report import collect
     from egru.sweep_report.svg import write_svgs
     from egru.sweep_report.terminal import summary
-    from sw_model.output_folder import require_free
+    from sw_model.output_folder import require_free, write_whole
 
     if path is not None:
         sweeps, page = [read_sweep(path)], out or path / "report.html"
@@ -70,7 +69,6 @@ def _report_sweeps(
     with working("drawing"):
         report = collect(sweeps)
         drawn = [] if svg is None else write_svgs(report, svg, force=force)
-        page.parent.mkdir(parents=True, exist_ok=True)
         write_whole(page, render_page(report))
     if as_json:
         tables = [{"title": sweep.name, "rows": [digest(row) for row in sweep.results.rows]} for sweep in report.sweeps]

@@ -52,7 +52,8 @@ def sweep(
     Axes that are given replace those of the file. A sweep that was stopped goes on when it is given again.
     """
     from egru.sweep.cache import Cache
-    from egru.sweep.request import POINTS_FILE, answered, request_digest
+    from egru.sweep.request import answered, request_digest
+    from egru.sweep.table import POINTS_FILE
 
     if address is not None and engine is EngineName.LOCAL:
         raise UserError(f"--address {address}", "has no meaning for the processes of this machine", "give --engine ray, or leave it out")

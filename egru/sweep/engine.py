@@ -148,7 +148,7 @@ def _serve(tasks: connection.Connection) -> None:
     while True:
         try:
             task, root = tasks.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):  # closed; reset when it was closed before the last outcome was read
             return
         tasks.send(perform(task, root))
 

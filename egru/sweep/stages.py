@@ -28,7 +28,6 @@ from egru.place_and_route import RESULT_FILE as BUILD_FILE
 from egru.place_and_route import BuildResult
 from egru.place_and_route import build as place_and_route
 from egru.simulation import Counting, run_simulation
-from egru.summary import MacsSummary
 from egru.sweep.cache import Code, Task
 from egru.sweep.table import BlockFigures, BuildFigures, LayerFigures, SimulationFigures
 from egru.xilinx_estimate import RESULT_FILE as ESTIMATE_FILE
@@ -47,7 +46,7 @@ from sim.equivalence import BlockWork, EquivalenceResult
 from sw_model import ngram
 from sw_model.datasets import TextDataset, Unit, load_text
 from sw_model.export import export_checkpoint
-from sw_model.macs import layer_weight_densities, weight_density
+from sw_model.macs import MacsSummary, layer_weight_densities, weight_density
 from sw_model.output_folder import write_texts
 from sw_model.quantized_model import QuantizedModel
 from sw_model.strict_toml import validate

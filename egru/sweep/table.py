@@ -9,12 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from egru.config import StrictModel
-from egru.summary import MacsSummary
+from sw_model.macs import MacsSummary
+from sw_model.pruning_config import Method
 
-# Under these names readers find them here; there they cost no import of what trains.
-from egru.sweep.request import POINTS_FILE as POINTS_FILE
-from egru.sweep.request import SWEEP_FILE as SWEEP_FILE
-from sw_model.pruning import Method
+SWEEP_FILE, POINTS_FILE = "sweep.json", "points.csv"
 
 
 class Point(StrictModel):

@@ -1,18 +1,24 @@
 """The figures as SVG for a paper. The same report gives the same bytes."""
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from egru.drawing import draw_svg
 from egru.sweep_report.figures import DIAMOND, PALETTE, Axis, Bars, Figure, Picture, Plot, Role
 from egru.sweep_report.report import Report
-from sw_model.errors import UserError
 from sw_model.output_folder import staged_folder, write_texts
 
 PANEL_WIDTH, PANEL_HEIGHT, BAR_HEIGHT = 4.4, 3.3, 0.17
 INK, SOFT = "#1c2026", "#59606a"
 SYMBOLS = "oDs^"
+#: Of matplotlib.
+SETTINGS = {
+    **{"font.size": 9, "axes.titlesize": 9, "axes.titlelocation": "left"},
+    **{f"axes.spines.{side}": False for side in ("top", "right")},
+    # Names are the user's: a dollar sign begins no formula.
+    "text.parse_math": False,
+}
 #: Line, size and filling of the marks.
 STYLES: dict[Role, tuple[Any, int, Any]] = {
     "measured": ("-", 5, "full"),
@@ -43,22 +49,11 @@ def write_svgs(report: Report, folder: Path, *, force: bool) -> list[str]:
 
 def _draw(panels: Sequence[Plot | Bars | Picture], legend: Figure | None = None) -> str:
     """Return an SVG of ``panels``, two in a row."""
-    try:
-        import matplotlib
-        from matplotlib import figure
-    except ImportError:
-        raise UserError("--svg", "needs matplotlib", "pip install 'egru-fpga[bench]'") from None
-    style: Any = {
-        **{"svg.hashsalt": "egru", "svg.fonttype": "none", "font.size": 9, "axes.titlesize": 9, "axes.titlelocation": "left"},
-        **{f"axes.spines.{side}": False for side in ("top", "right")},
-        # Names are the user's: a dollar sign begins no formula.
-        "text.parse_math": False,
-    }
-    with matplotlib.rc_context(style):
-        columns = min(2, len(panels))
-        rows = -(-len(panels) // columns)
-        height = max([PANEL_HEIGHT, *(1 + BAR_HEIGHT * len(panel.labels) for panel in panels if isinstance(panel, Bars))])
-        drawing = figure.Figure(figsize=(PANEL_WIDTH * columns, height * rows), layout="constrained", facecolor="white")
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    height = max([PANEL_HEIGHT, *(1 + BAR_HEIGHT * len(panel.labels) for panel in panels if isinstance(panel, Bars))])
+
+    def paint(drawing: Any) -> None:
         grid = drawing.subplots(rows, columns, squeeze=False).flat
         for axes, panel in zip(grid, panels, strict=False):  # an odd one leaves a place empty
             axes.set_title(panel.title)
@@ -72,9 +67,8 @@ def _draw(panels: Sequence[Plot | Bars | Picture], legend: Figure | None = None)
             axes.remove()
         if legend is not None:
             drawing.legend(handles=_handles(legend), loc="outside lower center", ncols=3, fontsize="small", frameon=False)
-        buffer = io.StringIO()
-        drawing.savefig(buffer, format="svg", metadata={"Date": None})
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+    return draw_svg("--svg", (PANEL_WIDTH * columns, height * rows), paint, SETTINGS)
 
 
 def _plot(axes: Any, panel: Plot) -> None:

@@ -72,7 +72,8 @@ class Tiny:
     rtl: Path
 
 
-@pytest.fixture(scope="module")
+# Made once for all files of a worker: a test that changes a part takes a copy.
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
     import torch
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from egru.summary import MacsSummary
 from egru.sweep.table import (
     SWEEP_FILE,
     BlockFigures,
@@ -18,6 +17,7 @@ from egru.sweep.table import (
     SimulationFigures,
     SweepResults,
 )
+from sw_model.macs import MacsSummary
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 

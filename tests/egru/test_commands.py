@@ -7,13 +7,12 @@ from typing import get_args
 
 import pytest
 
-from egru.commands.prune import MethodName
 from egru.commands.simulate import PaceName
 from egru.flow_config import DEMO_HARDWARE, BuildConfig, SimulationConfig, load_flow_config
 from sim.drivers import Pace
 from sw_model import checkpoint
 from sw_model.errors import UserError
-from sw_model.pruning import Method, density
+from sw_model.pruning import density
 from sw_model.quantized_model import QuantizedModel
 from sw_model.train_config import load_recipe
 from tests.egru.conftest import Tiny, egru
@@ -89,10 +88,6 @@ def test_prune_reads_the_method_from_the_configuration(tiny: Tiny, tmp_path: Pat
     config.write_text(tiny.config.read_text().replace("sparsity = 0.7,", 'method = "n-m", n_of_m = [1, 4],'))
     report = egru("prune", tiny.dense, "--config", config, "--out", tmp_path / "out", "--json").json()
     assert report["weight_density"] == pytest.approx(0.25, abs=0.03)
-
-
-def test_methods_on_the_command_line_are_those_of_the_pruning() -> None:
-    assert get_args(MethodName) == get_args(Method)
 
 
 def test_quantised_weights_have_the_bits_that_were_asked_for(tiny: Tiny, tmp_path: Path) -> None:

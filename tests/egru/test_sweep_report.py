@@ -6,6 +6,8 @@ import html
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -404,6 +406,13 @@ def test_the_command_writes_a_page_and_says_what_is_in_it(folder: Path) -> None:
     (sweep,) = said["sweeps"]
     assert sweep["rows"][0] == digest(read_sweep(folder).results.rows[0])
     assert (sweep["rows"][0]["lut"], sweep["rows"][0]["hidden_sizes"], sweep["rows"][-1]["lut"]) == (16_000, "24x20", None)
+
+
+def test_the_command_imports_nothing_that_trains(folder: Path, tmp_path: Path) -> None:
+    code = "import sys; from egru import cli; code = cli.main(sys.argv[1:]); print(code, 'torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "report", str(folder), "--out", str(tmp_path / "page.html")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
 
 
 def test_only_an_earlier_report_is_replaced(folder: Path, tmp_path: Path) -> None:

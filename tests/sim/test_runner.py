@@ -1,11 +1,13 @@
 import json
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sim.build_cache import BenchError
-from sim.runner import LIBRARY, BenchResult, library_closure, run_bench
+from sim.build_cache import BenchError, cache_folder
+from sim.runner import LIBRARY, BenchResult, build_simulation, library_closure, run_bench
 
 SOURCE = Path(__file__).parent / "tiny.sv"
 
@@ -26,6 +28,18 @@ def test_a_build_is_reused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert second.build_seconds < 1
     assert second.run_dir == first.run_dir
     assert [test.name for test in second.tests] == ["passes"]
+
+
+def test_the_headers_of_verilator_are_not_compiled_again() -> None:
+    build = build_simulation("tiny", [SOURCE], {}, cache=cache_folder(), waves=False)
+    lines = [line for line in (build / "build.log").read_text().splitlines() if line.startswith("c++ ") and line.endswith(".cpp")]
+    runtime = [line for line in lines if "/include/verilated" in line]
+    own = [line for line in lines if line not in runtime]
+    assert [line.split("/")[-1].split()[-1] for line in own] == ["verilator.cpp", "Vtop__ALL.cpp"]
+    for line in own:
+        # The compiler says so where it does not take the precompiled ones.
+        command = [*shlex.split(line), "-Winvalid-pch", "-Werror=invalid-pch", "-fsyntax-only"]
+        assert subprocess.run(command, cwd=build, capture_output=True, text=True, check=False).stderr == ""
 
 
 def test_the_report_comes_back_and_the_seed_is_the_bench_s() -> None:

@@ -13,16 +13,8 @@ from sw_model.datasets import TextDataset
 from sw_model.errors import UserError
 from sw_model.event_gru import EventNetwork, NetworkConfig
 from sw_model.export import export_checkpoint
-from sw_model.pruning import (
-    Method,
-    PruningConfig,
-    PruningStructure,
-    apply_masks,
-    density,
-    magnitude_masks,
-    prunable,
-    require_fit,
-)
+from sw_model.pruning import apply_masks, density, magnitude_masks, prunable, require_fit
+from sw_model.pruning_config import Method, PruningConfig, PruningStructure
 from sw_model.train import TrainConfig, run_phase
 
 #: 8 rows on 3 lanes and 7 classes on 2 are uneven; 24 entries a column are no multiple of 7.

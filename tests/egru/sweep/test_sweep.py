@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from egru import cli
-from egru.summary import MacsSummary
 from egru.sweep import stages
 from egru.sweep.cache import Cache, Task
 from egru.sweep.engine import Outcome, perform
@@ -27,6 +26,7 @@ from egru.sweep.table import BlockFigures, BuildFigures, LayerFigures, Simulatio
 from hls_gen.hardware_config import HardwareConfig
 from sim.build_cache import locked
 from sw_model.errors import UserError
+from sw_model.macs import MacsSummary
 from sw_model.quantized_model import QuantizedModel
 
 ROOT = Path(__file__).resolve().parents[3]
