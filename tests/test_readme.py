@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.sparsity_sweep import RESULTS
 from tests.egru.conftest import egru
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,8 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
+    assert [line[0] for line in lines[:2]] == ["sweep", "report"]
+    lines = lines[2:]
     flow = ["doctor", "train", "prune", "train", "export", "evaluate", "boards", "estimate"]
     flow += ["generate", "simulate", "generate", "simulate", "run", "build", "run"]
     assert [line[0] for line in lines] == flow
@@ -52,6 +55,17 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
         outcome = egru(line[0], "no_such_folder", *line[2:])
         assert outcome.code == 2
         assert "no_such_folder" in outcome.err
+
+
+def test_the_commands_of_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    sweep, report = commands()[:2]
+    # It takes an hour: here it need only be planned. What it gave is committed.
+    outcome = egru(*sweep[:-1], str(tmp_path / "sweep"), "--dry-run", "--json")
+    assert (outcome.code, len(json.loads(outcome.out))) == (0, 49)
+    outcome = egru(report[0], str(RESULTS), "--out", str(tmp_path / "report.html"))
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "report.html").stat().st_size > 1_000_000
 
 
 def test_links_lead_somewhere() -> None:

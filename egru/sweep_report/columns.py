@@ -137,10 +137,11 @@ def totals(rows: Sequence[Row]) -> str:
     """Return in words how many points there are, how far they came, and whether the RTL is exact."""
     counts = [(sum(row.status == name for row in rows), name) for name in ("done", "failed", "waiting")]
     said = f"{len(rows)} {'point' if len(rows) == 1 else 'points'}: {', '.join(f'{count} {name}' for count, name in counts if count)}."
-    simulated = [row.simulation for row in rows if row.simulation]
+    # Points that differ in the board alone share one simulation.
+    simulated = {(row.stages.get("simulate", row.name), row.simulation.values, row.simulation.mismatches) for row in rows if row.simulation}
     if not simulated:
         return said if rows else "No points."
-    values, wrong = sum(one.values for one in simulated), sum(one.mismatches for one in simulated)
+    values, wrong = sum(values for _, values, _ in simulated), sum(mismatches for *_, mismatches in simulated)
     found = f"{wrong:,} differed" if wrong else "every one was equal"
     return f"{said} {values:,} events and logits of the simulated RTL were compared with the reference: {found}."
 

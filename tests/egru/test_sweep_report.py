@@ -20,7 +20,7 @@ import pytest
 from egru.sweep.table import SWEEP_FILE, Row, SweepResults
 from egru.sweep_report import pictures
 from egru.sweep_report.charts import cycles, occupancy, pareto, quality, resources
-from egru.sweep_report.columns import COLUMNS, Change, differences, digest, show_change
+from egru.sweep_report.columns import COLUMNS, Change, differences, digest, show_change, totals
 from egru.sweep_report.entries import Entry, entries
 from egru.sweep_report.figures import PALETTE, Bars, Figure, Plot, Series, spread
 from egru.sweep_report.operations import operations
@@ -445,6 +445,12 @@ def test_a_point_with_wrong_values_is_not_called_exact(altered: Callable[..., Pa
     assert simulation is not None
     wrong = altered({"simulation": simulation.model_copy(update={"mismatches": 3})})
     assert "with the reference: 3 differed." in egru("report", wrong).out.replace("\n", " ")
+
+
+def test_a_simulation_that_points_share_is_counted_once(folder: Path) -> None:
+    simulated = [(row.stages["simulate"], row.simulation.values) for row in read_sweep(folder).results.rows if row.simulation]
+    assert len(set(simulated)) < len(simulated)
+    assert f" {sum(values for _, values in set(simulated)):,} events and logits" in totals(read_sweep(folder).results.rows)
 
 
 # Two sweeps
