@@ -47,7 +47,8 @@ from sw_model.datasets import TextDataset, load_text
 from sw_model.event_gru import NetworkShape
 from sw_model.fixed_point import Formats
 from sw_model.macs import MacsSummary
-from sw_model.quantized_model import MANIFEST_FILE, TENSORS_FILE, QuantizedModel
+from sw_model.model_manifest import MANIFEST_FILE, TENSORS_FILE
+from sw_model.quantized_model import QuantizedModel
 from sw_model.quantizers import QuantizationConfig
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.train import progress_folder, run_phase

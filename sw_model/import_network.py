@@ -20,7 +20,8 @@ def import_network(model: QuantizedModel) -> EventNetwork | None:
     """
     formats, widths = model.formats, {layer.weight_bits for layer in model.layers}
     own_tables = np.array_equal(model.sigmoid_table, formats.sigmoid_table()) and np.array_equal(model.tanh_table, formats.tanh_table())
-    if not own_tables or model.classes != model.tokens or len(widths) > 1:
+    projection, decoder = model.input_projection, model.decoder
+    if projection is None or not own_tables or model.classes != model.tokens or len(widths) > 1:
         return None
     config = QuantizationConfig(
         weight_bits=widths.pop(),
@@ -31,7 +32,6 @@ def import_network(model: QuantizedModel) -> EventNetwork | None:
         preact_bits=formats.preact_bits,
         preact_frac=formats.preact_frac,
     )
-    projection, decoder = model.input_projection, model.decoder
     exponents = {"embedding": projection.embedding_frac, "input": projection.weight_frac, "decoder": decoder.weight_frac}
     exponents |= {f"layers.{index}": layer.weight_frac for index, layer in enumerate(model.layers)}
     arithmetic = QuantizedArithmetic(config, len(model.layers))

@@ -122,7 +122,7 @@ class MacReport:
     Attributes:
         layers: W (layers after the first) and R of each layer.
         decoder: The decoder, kept apart.
-        input_projection: Dense embedding product that the token table replaces: zero in hardware, kept apart.
+        input_projection: Dense embedding product that the token table replaces: zero in hardware, kept apart. A model of features has none.
     """
 
     layers: tuple[Macs, ...]
@@ -167,7 +167,7 @@ def count_macs(model: QuantizedModel, events: EventCounts) -> MacReport:
             macs += _matrix(layer.input_weight, events.sent[index - 1], events.steps)
         layers.append(macs)
     decoder = _matrix(model.decoder.weight, events.sent[-1], events.steps)
-    return MacReport(tuple(layers), decoder, model.input_projection.weight.size)
+    return MacReport(tuple(layers), decoder, 0 if model.input_projection is None else model.input_projection.weight.size)
 
 
 def weight_density(model: QuantizedModel) -> float:
