@@ -9,7 +9,7 @@ import json
 import lzma
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -44,12 +44,16 @@ from sim import fuzz_case
 from sim.link_frames import Frame, FrameDecoder, Sync, encode_frame
 from sw_model import checkpoint
 from sw_model.datasets import TextDataset, load_text
-from sw_model.event_gru import NetworkShape
+from sw_model.event_gru import EventNetwork, FeatureNetworkConfig, NetworkShape
+from sw_model.export import export_checkpoint
 from sw_model.fixed_point import Formats
+from sw_model.input_encoding import FeatureInput, encode
 from sw_model.macs import MacsSummary
-from sw_model.quantized_model import MANIFEST_FILE, TENSORS_FILE, QuantizedModel
-from sw_model.quantizers import QuantizationConfig
+from sw_model.model_manifest import MANIFEST_FILE, TENSORS_FILE
+from sw_model.quantized_model import QuantizedModel
+from sw_model.quantizers import QuantizationConfig, quantize
 from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.readout import Readout
 from sw_model.train import progress_folder, run_phase
 from sw_model.train_config import RECIPES, TrainConfig
 
@@ -57,6 +61,7 @@ SPEC = RandomModelSpec(hidden=(3, 2), tokens=4, classes=4)
 FORMATS = Formats(event_bits=2, state_bits=8, gate_bits=4, preact_bits=8, preact_frac=4)
 #: For what generates hardware at every turn.
 SMALL = RandomModelSpec(hidden=(2,), tokens=2, classes=2, formats=FORMATS)
+FEATURES = RandomModelSpec(hidden=(3, 2), classes=2, features=2, encoding="delta")
 LANES = HardwareConfig(lanes=1)
 TEXT = "".join(f"{number} events and {number * number} weights\n" for number in range(40))
 BOARD = "icebreaker"
@@ -114,6 +119,42 @@ def _seal(folder: Path) -> None:
 
 def _make_model(folder: Path) -> None:
     _model().save(folder, force=True)
+
+
+def _make_feature_model(folder: Path) -> None:
+    drawn = random_model(FEATURES)
+    targets = (np.zeros(drawn.classes), np.ones(drawn.classes))
+    replace(drawn, readout=Readout("regression", 1, *targets)).save(folder, force=True)
+
+
+def _read_feature_model(folder: Path) -> None:
+    kind_of(folder)
+    model = QuantizedModel.load(folder)
+    text_info(model)
+    if model.feature_input is not None:
+        encode(model.feature_input, model.formats.event_bits, np.zeros((3, model.feature_input.features)))
+
+
+def _make_feature_checkpoint(folder: Path) -> None:
+    network, config = EventNetwork(FeatureNetworkConfig(channels=4, classes=2, hidden_sizes=(3, 2))), QuantizationConfig()
+    encoding = FeatureInput("delta", np.zeros(2), np.ones(2), np.ones(2, np.int32), ("x", "y"))
+    manifest = checkpoint.Manifest(
+        version=2,
+        network=network.config,
+        quantization=config,
+        exponents=quantize(network, config).exponents,
+        data=checkpoint.FeatureDataInfo.of("strokes", encoding, Readout("steps", 3), ("no", "yes"), 50.0),
+        step=1,
+        metrics={},
+        training={},
+    )
+    checkpoint.save(folder, manifest, checkpoint.network_tensors(network, {}), force=True)
+
+
+def _read_feature_checkpoint(folder: Path) -> None:
+    _read_checkpoint(folder)
+    if isinstance(checkpoint.load(folder).manifest.data, checkpoint.FeatureDataInfo):
+        export_checkpoint(folder)
 
 
 def _read_model(folder: Path) -> None:
@@ -373,6 +414,9 @@ def _read_device(folder: Path) -> None:
 LOADERS = (
     Loader("model manifest", MANIFEST_FILE, _make_model, _read_model),
     Loader("model tensors", TENSORS_FILE, _make_model, _read_model, _seal),
+    Loader("feature model manifest", MANIFEST_FILE, _make_feature_model, _read_feature_model),
+    Loader("feature model tensors", TENSORS_FILE, _make_feature_model, _read_feature_model, _seal),
+    Loader("feature checkpoint manifest", MANIFEST_FILE, _make_feature_checkpoint, _read_feature_checkpoint),
     Loader("checkpoint manifest", MANIFEST_FILE, _make_checkpoint, _read_checkpoint),
     Loader("checkpoint tensors", TENSORS_FILE, _make_checkpoint, _read_checkpoint, _seal),
     Loader("unfinished training manifest", MANIFEST_FILE, _make_unfinished, _read_unfinished),

@@ -64,14 +64,14 @@ FAULTS: dict[str, Fault] = {
     ),
     "sums of the gates z and r change places in the batched form": Fault(
         _REFERENCE,
-        "z=inputs[:, 0] + recurrent[:, 0], r=inputs[:, 1] + recurrent[:, 1]",
-        "z=inputs[:, 1] + recurrent[:, 1], r=inputs[:, 0] + recurrent[:, 0]",
+        "z=below[:, 0] + recurrent[:, 0], r=below[:, 1] + recurrent[:, 1]",
+        "z=below[:, 1] + recurrent[:, 1], r=below[:, 0] + recurrent[:, 0]",
         _TEST_REFERENCE + "batched_and_event_driven_reference_agree",
     ),
     "the last event of a step is not walked": Fault(
         _REFERENCE,
-        "for neuron in np.flatnonzero(source.fired):",
-        "for neuron in np.flatnonzero(source.fired)[:-1]:",
+        "for source in np.flatnonzero(fired):",
+        "for source in np.flatnonzero(fired)[:-1]:",
         _TEST_REFERENCE + "batched_and_event_driven_reference_agree",
     ),
     "products are summed in more bits than float32 holds": Fault(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hls_gen.backend import Backend
-from hls_gen.hardware_config import HardwareConfig
+from hls_gen.hardware_config import HardwareConfig, require_tokens
 from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, TOP_SOURCE
 from hls_gen.manifest import MANIFEST_FILE as GENERATED_MANIFEST
 from hls_gen.manifest import differences
@@ -18,7 +18,8 @@ from hls_gen.testbench import SEQUENCES, STEPS, Stimulus, random_stimulus
 from sw_model.datasets import EMBEDDED, TextDataset, Unit, load_text
 from sw_model.errors import UserError
 from sw_model.input_file import read_json
-from sw_model.quantized_model import MANIFEST_FILE, QuantizedModel
+from sw_model.model_manifest import MANIFEST_FILE
+from sw_model.quantized_model import QuantizedModel
 
 
 class Kind(StrEnum):
@@ -98,8 +99,9 @@ def choose_tokens(model: QuantizedModel, steps: int, seed: int, source: str | No
         The tokens, what they are, and what the user should know of the choice.
 
     Raises:
-        UserError: When the text cannot be read, or is not the model's.
+        UserError: When the text cannot be read, or is not the model's, or the model reads no tokens.
     """
+    require_tokens(model)
     info = text_info(model)
     if info is None and source is not None:
         raise UserError(

@@ -59,7 +59,7 @@ def evaluate_artifact(folder: Path, settings: EvaluationSettings, advance: Advan
             raise UserError(what, f"does not predict its {model.tokens} symbols", "export it from a checkpoint")
         return _evaluate_model(model, info, "model", settings, advance)
     loaded = checkpoint.load(folder)
-    known = loaded.manifest.data
+    known = loaded.text()
     info = TextInfo(known.name, known.unit, known.vocabulary)
     if loaded.manifest.quantization is not None:
         return _evaluate_model(export_checkpoint(folder), info, "quantised checkpoint", settings, advance)

@@ -46,7 +46,9 @@ def measure_model(
 
 def parameter_count(model: QuantizedModel) -> int:
     """Return the number of trained values, zero weights included."""
-    tensors = [model.input_projection.embedding, model.input_projection.weight, model.decoder.weight, model.decoder.bias]
+    tensors = [model.decoder.weight, model.decoder.bias]
+    if model.input_projection is not None:
+        tensors += [model.input_projection.embedding, model.input_projection.weight]
     for layer in model.layers:
         tensors += [layer.input_weight, layer.recurrent_weight, layer.bias, layer.reset_bias, layer.threshold]
     return sum(tensor.size for tensor in tensors)

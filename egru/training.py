@@ -116,7 +116,7 @@ def run_training(
     if start_from is None:
         dataset = load_text(data.source, data.unit, max_vocabulary=data.max_vocabulary)
     else:
-        known = checkpoint.load(start_from).manifest.data
+        known = checkpoint.load(start_from).text()
         dataset = load_matching_text(TextInfo(known.name, known.unit, known.vocabulary), data.source)
     with words_to_stderr(), processes.joined():
         metrics = run_phase(settings, dataset, out, start_from, resume=resume, force=force)

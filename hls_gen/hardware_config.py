@@ -177,12 +177,24 @@ class HardwarePlan:
         return next((engine, part) for engine in self.engines for part in engine.parts if part.layer == layer)
 
 
+def require_tokens(model: QuantizedModel) -> None:
+    """Refuse what no backend and no host can do yet.
+
+    Raises:
+        UserError: When ``model`` reads features.
+    """
+    if model.channels:
+        what = f"a model of {model.channels} channels of features"
+        raise UserError(what, "cannot become hardware, which reads tokens only", "give a model of tokens")
+
+
 def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
     """Deal the rows of ``model`` to lanes and size every memory and accumulator.
 
     Raises:
         UserError: When the configuration cannot work for this model.
     """
+    require_tokens(model)
     if model.tokens > 1 << 16:
         raise UserError(f"tokens={model.tokens}", "exceeds the 16-bit token stream", "use at most 65536 symbols")
     if len(model.layers) >= MAX_BLOCKS:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hls_gen.hardware_config import BlockPlan, HardwarePlan
+from hls_gen.hardware_config import BlockPlan, HardwarePlan, require_tokens
 from hls_gen.registers import COUNTERS, DEVICE_ID, DEVICE_VERSION, HASH_WORDS, Register, counters_address
 from hls_gen.render import render
 from sw_model.quantized_model import QuantizedModel
@@ -39,7 +39,12 @@ class Stimulus:
 
 
 def random_stimulus(model: QuantizedModel) -> Stimulus:
-    """Return tokens that depend on nothing but their number."""
+    """Return tokens that depend on nothing but their number.
+
+    Raises:
+        UserError: When ``model`` reads no tokens.
+    """
+    require_tokens(model)
     tokens = np.random.default_rng(1).integers(model.tokens, size=STEPS)
     return Stimulus(tuple(tuple(map(int, part)) for part in np.array_split(tokens, SEQUENCES)), "random tokens")
 

@@ -356,7 +356,7 @@ def _check_fake_quantised(case: Case, counts: Counts) -> Finding | None:
     if network is None:
         return None
     counts.compared["fake-quantised"] = 1
-    exported = export_network(network)
+    exported = export_network(network, feature_input=case.compared.feature_input, readout=case.compared.readout)
     if exported.content_hash() != case.compared.content_hash():
         return Finding("fake-quantised", "mismatch", "the exported network is another model")
     for number, sequence in enumerate(case.sequences):

@@ -146,15 +146,13 @@ def _without_last_layer(model: QuantizedModel) -> QuantizedModel:
 
 
 def _without_first_layer(model: QuantizedModel) -> QuantizedModel:
-    """Let the second layer read the tokens."""
+    """Let the second layer read the tokens or features: its weights of the features are cut or repeated to their number."""
     second, projection = model.layers[1], model.input_projection
-    first = replace(second, input_weight=np.zeros((3, second.neurons, 0), np.int8))
-    weight = np.resize(projection.weight.transpose(1, 0, 2), (second.neurons, 3, projection.weight.shape[2])).transpose(1, 0, 2)
-    return replace(
-        model,
-        layers=(first, *model.layers[2:]),
-        input_projection=replace(projection, weight=np.ascontiguousarray(weight)),
-    )
+    first = replace(second, input_weight=np.resize(second.input_weight, (3, second.neurons, model.channels)))
+    if projection is not None:
+        weight = np.resize(projection.weight.transpose(1, 0, 2), (second.neurons, 3, projection.weight.shape[2])).transpose(1, 0, 2)
+        projection = replace(projection, weight=np.ascontiguousarray(weight))
+    return replace(model, layers=(first, *model.layers[2:]), input_projection=projection)
 
 
 def _with_neurons(model: QuantizedModel, index: int, kept: list[int]) -> QuantizedModel:
@@ -169,7 +167,7 @@ def _with_neurons(model: QuantizedModel, index: int, kept: list[int]) -> Quantiz
         threshold=layer.threshold[kept],
     )
     projection, decoder = model.input_projection, model.decoder
-    if index == 0:
+    if index == 0 and projection is not None:
         projection = replace(projection, weight=projection.weight[:, kept])
     if index + 1 < len(layers):
         layers[index + 1] = replace(layers[index + 1], input_weight=layers[index + 1].input_weight[:, :, kept])

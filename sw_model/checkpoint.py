@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -19,11 +20,13 @@ from torch import Tensor
 
 from sw_model.datasets import Unit
 from sw_model.errors import UserError
-from sw_model.event_gru import Arithmetic, EventNetwork, NetworkConfig
+from sw_model.event_gru import AnyNetworkConfig, Arithmetic, EventNetwork, FeatureNetworkConfig
+from sw_model.input_encoding import Encoding, FeatureInput
 from sw_model.input_file import read_bytes, read_text
 from sw_model.output_folder import staged_folder
 from sw_model.pruning import prunable
 from sw_model.quantizers import QuantizationConfig, QuantizedArithmetic
+from sw_model.readout import Readout, ReadoutKind
 
 MANIFEST_FILE = "manifest.json"
 TENSORS_FILE = "tensors.safetensors"
@@ -46,14 +49,84 @@ class DataInfo(BaseModel):
     vocabulary: tuple[str, ...]
 
 
+class FeatureDataInfo(BaseModel):
+    """Which feature streams a network was trained on, how they are encoded, and what is decided from its logits.
+
+    Attributes:
+        name: Of the data set.
+        frame_rate: Frames per second, where that is known.
+        feature_names: One per feature, or nothing.
+        class_names: One per logit, or nothing.
+        encoding: This and the three below: see `FeatureInput`.
+        readout_kind: This and the three below: see `Readout`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    frame_rate: float | None
+    feature_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    encoding: Encoding
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+    delta_threshold: tuple[int, ...] | None
+    readout_kind: ReadoutKind
+    window: int = 1
+    target_offset: tuple[float, ...] | None = None
+    target_scale: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, feature_input: FeatureInput, readout: Readout, class_names: tuple[str, ...] = (), frame_rate: float | None = None
+    ) -> "FeatureDataInfo":
+        """Take an encoding and a read-out apart."""
+        threshold, offset, scale = feature_input.delta_threshold, readout.target_offset, readout.target_scale
+        return cls(
+            name=name,
+            frame_rate=frame_rate,
+            feature_names=feature_input.names,
+            class_names=class_names,
+            encoding=feature_input.encoding,
+            offset=tuple(feature_input.offset.tolist()),
+            scale=tuple(feature_input.scale.tolist()),
+            delta_threshold=None if threshold is None else tuple(threshold.tolist()),
+            readout_kind=readout.kind,
+            window=readout.window,
+            target_offset=None if offset is None else tuple(offset.tolist()),
+            target_scale=None if scale is None else tuple(scale.tolist()),
+        )
+
+    def feature_input(self) -> FeatureInput:
+        """Return the encoding.
+
+        Raises:
+            UserError: When it is no legal one.
+        """
+        if self.delta_threshold is not None and max(map(abs, self.delta_threshold), default=0) >= 1 << 31:
+            raise UserError(f"delta_threshold of {max(map(abs, self.delta_threshold))}", "is beyond every event", REMEDY)
+        threshold = None if self.delta_threshold is None else np.array(self.delta_threshold, np.int32)
+        return FeatureInput(self.encoding, np.array(self.offset), np.array(self.scale), threshold, self.feature_names)
+
+    def readout(self) -> Readout:
+        """Return the read-out.
+
+        Raises:
+            UserError: When it is no legal one.
+        """
+        targets = (None if values is None else np.array(values) for values in (self.target_offset, self.target_scale))
+        return Readout(self.readout_kind, self.window, *targets)
+
+
 class Manifest(BaseModel):
     """Everything about a checkpoint that is not a tensor.
 
     Attributes:
+        version: 1 of a network of tokens, 2 of a network of features.
         network: Shape and neuron constants.
         quantization: Widths, or None for a float network.
         exponents: Fraction bits per weight group; there if and only if ``quantization`` is.
-        data: The text.
+        data: The text, or the features.
         step: Optimiser steps done in the phase.
         metrics: What the phase measured.
         training: The phase's configuration and position, for resuming.
@@ -62,15 +135,23 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal["egru-checkpoint"] = "egru-checkpoint"
-    version: Literal[1] = 1
-    network: NetworkConfig
+    version: Literal[1, 2] = 1
+    network: AnyNetworkConfig
     quantization: QuantizationConfig | None
     exponents: dict[str, int] | None
-    data: DataInfo
+    data: DataInfo | FeatureDataInfo
     step: int
     metrics: dict[str, Any]
     training: dict[str, Any]
     tensors_sha256: str = ""
+
+    @model_validator(mode="after")
+    def _check_version(self) -> "Manifest":
+        if (self.version == 2) != isinstance(self.network, FeatureNetworkConfig) or (self.version == 2) != isinstance(
+            self.data, FeatureDataInfo
+        ):
+            raise ValueError(f"version {self.version} disagrees with its network or data: 1 is of tokens, 2 of features")
+        return self
 
 
 @dataclass(frozen=True)
@@ -94,6 +175,16 @@ class Checkpoint:
             for name, parameter in network.named_parameters():
                 parameter.copy_(self.tensors[PARAMETER + name])
         return network
+
+    def text(self) -> DataInfo:
+        """Return which text the network was trained on.
+
+        Raises:
+            UserError: When it was trained on features.
+        """
+        if not isinstance(self.manifest.data, DataInfo):
+            raise UserError(f"checkpoint {self.folder}", "is of a network of features, which reads no text", "give one of a text")
+        return self.manifest.data
 
     def masks(self) -> dict[str, Tensor]:
         """Return the pruning masks, bool; empty when nothing was pruned."""
@@ -169,16 +260,30 @@ def _build(manifest: Manifest) -> EventNetwork:
 def _arithmetic(manifest: Manifest) -> Arithmetic:
     if manifest.quantization is None:
         return Arithmetic()
-    arithmetic = QuantizedArithmetic(manifest.quantization, len(manifest.network.hidden_sizes))
+    layers, features = len(manifest.network.hidden_sizes), manifest.network.channels > 0
+    arithmetic = QuantizedArithmetic(manifest.quantization, layers, features=features)
     arithmetic.set_exponents(manifest.exponents or {})
     return arithmetic
 
 
+def _check_data(manifest: Manifest) -> None:
+    network, data = manifest.network, manifest.data
+    if isinstance(data, DataInfo):
+        if network.tokens != len(data.vocabulary):
+            what = f"vocabulary of {len(data.vocabulary)} symbols"
+            raise UserError(what, f"disagrees with tokens={network.tokens}", REMEDY)
+        return
+    channels, readout = data.feature_input().channels, data.readout()
+    if channels != network.channels:
+        raise UserError(f"an encoding of {channels} channels", f"disagrees with channels={network.channels}", REMEDY)
+    outputs = [len(each) for each in (data.class_names or None, readout.target_offset, readout.target_scale) if each is not None]
+    if any(count != network.classes for count in outputs):
+        raise UserError(f"class names or targets of {outputs} outputs", f"disagree with classes={network.classes}", REMEDY)
+
+
 def _check(loaded: Checkpoint) -> None:
     manifest, tensors = loaded.manifest, loaded.tensors
-    if manifest.network.tokens != len(manifest.data.vocabulary):
-        what = f"vocabulary of {len(manifest.data.vocabulary)} symbols"
-        raise UserError(what, f"disagrees with tokens={manifest.network.tokens}", REMEDY)
+    _check_data(manifest)
     # A manifest of a few bytes may name terabytes of weights: their shapes are compared before any is there.
     with torch.device("meta"):
         network = EventNetwork(manifest.network)

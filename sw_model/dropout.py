@@ -63,7 +63,7 @@ class MaskShapes:
     Attributes:
         steps: Time steps of the call.
         tokens: Rows of the embedding.
-        embedding: Features of a row.
+        embedding: Features of a row; of a network of features, which has no rows, its channels.
         hidden: Neurons per layer.
     """
 

@@ -117,8 +117,8 @@ def evaluate_network(
             if advance is not None:
                 advance(chunk[1:].numel(), symbols)
     network.train(was_training)
-    sent_last = (tuple(layer.cpu().numpy() for layer in counts) for counts in (sent, last))
-    return Evaluation(bits / symbols, EventCounts(symbols, *sent_last), None if run is None else run.digest.hexdigest())
+    all_sent, all_last = (tuple(layer.cpu().numpy() for layer in counts) for counts in (sent, last))
+    return Evaluation(bits / symbols, EventCounts(symbols, all_sent, all_last), None if run is None else run.digest.hexdigest())
 
 
 def evaluate_model(

@@ -63,13 +63,49 @@ class NetworkShape(StrictModel):
 
 
 class NetworkConfig(NetworkShape):
-    """Shape and neuron constants of a network.
+    """Shape and neuron constants of a network of tokens.
 
     Attributes:
         tokens: Distinct input symbols; also the number of classes.
     """
 
     tokens: int = Field(ge=1)
+
+    @property
+    def channels(self) -> int:
+        """Input events of a step: none, tokens take their place."""
+        return 0
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return self.tokens
+
+
+class FeatureNetworkConfig(NetworkShape):
+    """Shape and neuron constants of a network of features; it has no embedding, so ``embedding_size`` means nothing.
+
+    Attributes:
+        channels: Inputs of layer 0, see `sw_model.input_encoding.FeatureInput`.
+        classes: Number of logits.
+    """
+
+    channels: int = Field(ge=1, le=1 << 16)
+    classes: int = Field(ge=1, le=1 << 16)
+
+    @property
+    def tokens(self) -> int:
+        """Distinct input symbols: none."""
+        return 0
+
+    @model_validator(mode="after")
+    def _check_untied(self) -> "FeatureNetworkConfig":
+        if self.tied_decoder:
+            raise ValueError("tied_decoder needs an embedding, which a network of features has not")
+        return self
+
+
+AnyNetworkConfig = NetworkConfig | FeatureNetworkConfig
 
 
 class Arithmetic(nn.Module):
@@ -112,7 +148,7 @@ class Arithmetic(nn.Module):
 
 
 class EventLayer(nn.Module):
-    """Parameters of one layer; layer 0 has no ``weight``, its input comes through the token table.
+    """Parameters of one layer; layer 0 of a network of tokens has no ``weight``, its input comes through the token table.
 
     Attributes:
         weight: W, shape (3, neurons, inputs).
@@ -122,7 +158,7 @@ class EventLayer(nn.Module):
         threshold: θ, shape (neurons,), in [0, 1).
     """
 
-    def __init__(self, inputs: int, neurons: int, config: NetworkConfig) -> None:
+    def __init__(self, inputs: int, neurons: int, config: AnyNetworkConfig) -> None:
         """Draw initial values from torch's generator."""
         super().__init__()
         self.neurons = neurons
@@ -173,9 +209,9 @@ class Scan:
     Attributes:
         arithmetic: Where and how values are rounded.
         surrogate: Gradient of the event.
-        input_sums: W_z x, W_r x; shape (steps, streams, 2 * neurons); None in layer 0.
-        offset: b_z, b_r, d (layer 0: p_z, p_r, d); shape (steps, streams, 3 * neurons), or (3 * neurons,) when it is the same always.
-        candidate_input: W_g x + b_g (layer 0: p_g), shape (steps, streams, neurons).
+        input_sums: W_z x, W_r x; shape (steps, streams, 2 * neurons); None in layer 0 of a network of tokens.
+        offset: b_z, b_r, d; shape (3 * neurons,). With tokens in layer 0 p_z, p_r, d; shape (steps, streams, 3 * neurons).
+        candidate_input: W_g x + b_g (with tokens in layer 0: p_g), shape (steps, streams, neurons).
         recurrent: R of all gates transposed, shape (neurons, 3 * neurons).
         threshold: θ, shape (neurons,).
     """
@@ -236,9 +272,12 @@ def run_scan(scan: Scan, state: LayerState) -> list[Trace]:
 
 
 class EventNetwork(nn.Module):
-    """Token embedding, EGRU layers and a linear decoder."""
+    """Token embedding or input events of features, EGRU layers and a linear decoder.
 
-    def __init__(self, config: NetworkConfig, arithmetic: Arithmetic | None = None) -> None:
+    A network of features has neither ``embedding`` nor ``input_weight``; its layer 0 reads events as every other layer does.
+    """
+
+    def __init__(self, config: AnyNetworkConfig, arithmetic: Arithmetic | None = None) -> None:
         """Draw initial weights from torch's generator.
 
         Args:
@@ -252,14 +291,17 @@ class EventNetwork(nn.Module):
         bound = 1.0 / math.sqrt(config.embedding_size)
         # A tied row is a decoder row too: values that suit an embedding alone would begin with logits far from even.
         spread = TIED_SPREAD if config.tied_decoder else 1.0
-        self.embedding = nn.Parameter(torch.empty(config.tokens, config.embedding_size).uniform_(-spread, spread))
-        self.input_weight = nn.Parameter(torch.empty(3, first, config.embedding_size).uniform_(-bound, bound))
-        inputs = (0, *config.hidden_sizes[:-1])
+        self.embedding = self.input_weight = None
+        if config.tokens:
+            self.embedding = nn.Parameter(torch.empty(config.tokens, config.embedding_size).uniform_(-spread, spread))
+            self.input_weight = nn.Parameter(torch.empty(3, first, config.embedding_size).uniform_(-bound, bound))
+        inputs = (config.channels, *config.hidden_sizes[:-1])
         self.layers = nn.ModuleList(EventLayer(i, n, config) for i, n in zip(inputs, config.hidden_sizes, strict=True))
         bound = 1.0 / math.sqrt(last)
-        untied = torch.empty(config.tokens, last).uniform_(-bound, bound)
-        self.decoder_weight = self.embedding if config.tied_decoder else nn.Parameter(untied)
-        self.decoder_bias = nn.Parameter(torch.zeros(config.tokens))
+        untied = torch.empty(config.classes, last).uniform_(-bound, bound)
+        tied = self.embedding if config.tied_decoder else None
+        self.decoder_weight = nn.Parameter(untied) if tied is None else tied
+        self.decoder_bias = nn.Parameter(torch.zeros(config.classes))
 
     def initial_state(self, streams: int) -> list[LayerState]:
         """Return the state at the start of a sequence."""
@@ -268,11 +310,14 @@ class EventNetwork(nn.Module):
 
     def mask_shapes(self, steps: int) -> MaskShapes:
         """Return what the dropout masks of a call of ``steps`` time steps depend on."""
-        return MaskShapes(steps, self.config.tokens, self.config.embedding_size, self.config.hidden_sizes)
+        config = self.config
+        return MaskShapes(steps, config.tokens, config.channels or config.embedding_size, config.hidden_sizes)
 
     def matrices(self) -> dict[str, list[Tensor]]:
         """Return the weights by the group that shares an exponent."""
-        groups: dict[str, list[Tensor]] = {"embedding": [self.embedding], "input": [self.input_weight]}
+        groups: dict[str, list[Tensor]] = {}
+        if self.embedding is not None and self.input_weight is not None:
+            groups = {"embedding": [self.embedding], "input": [self.input_weight]}
         for index, layer in enumerate(self.event_layers()):
             weights = (layer.recurrent_weight, layer.weight)
             groups[f"layers.{index}"] = [weight for weight in weights if weight is not None]
@@ -281,32 +326,45 @@ class EventNetwork(nn.Module):
 
     def input_table(self) -> Tensor:
         """Return p: what each token adds to layer 0's pre-activations, shape (tokens, 3 * neurons)."""
+        assert self.embedding is not None  # a network of features has no such table
         return self._input_preactivations(self.arithmetic.weight("embedding", self.embedding))
 
     def _input_preactivations(self, rows: Tensor) -> Tensor:
         """Return p of embedding rows, shape (..., embedding_size) to (..., 3 * neurons)."""
         arithmetic = self.arithmetic
+        assert self.input_weight is not None
         product = functional.linear(rows, arithmetic.weight("input", self.input_weight).flatten(0, 1))
         bias = arithmetic.preactivation(self.event_layers()[0].bias).flatten()
         return arithmetic.preactivation(arithmetic.preactivation(product) + bias)
 
-    def forward(self, tokens: Tensor, state: Sequence[LayerState] | None = None, masks: DropoutMasks | None = None) -> NetworkOutput:
+    def forward(self, inputs: Tensor, state: Sequence[LayerState] | None = None, masks: DropoutMasks | None = None) -> NetworkOutput:
         """Run the network over a chunk of time.
 
         Args:
-            tokens: int64, shape (steps, streams).
+            inputs: Tokens, int64, shape (steps, streams); of a network of features the input events as real numbers, that is the encoded
+                integers times 2^-event_bits, shape (steps, streams, channels).
             state: What the call before returned; zero at the start of a sequence. No gradient flows into it.
-            masks: What to drop; nothing when not given.
+            masks: What to drop; nothing when not given. That of the embedding drops input events in a network of features.
+
+        Raises:
+            ValueError: When a network of features is given integers.
         """
-        states = list(state) if state is not None else self.initial_state(tokens.shape[1])
+        if inputs.is_floating_point() != bool(self.config.channels):
+            raise ValueError(
+                f"inputs of type {inputs.dtype} suit no network of {self.config.channels} channels and {self.config.tokens} tokens"
+            )
+        states = list(state) if state is not None else self.initial_state(inputs.shape[1])
         events: list[Tensor] = []
         fired: list[Tensor] = []
         for index in range(len(states)):
             recurrent = masks.recurrent[index] if masks else None
             if events:
-                scan = self._later_layer(index, drop(masks.between[index - 1] if masks else None, events[-1]), recurrent)
+                scan = self._event_layer(index, drop(masks.between[index - 1] if masks else None, events[-1]), recurrent)
+            elif self.config.channels:
+                x = inputs.to(self.decoder_bias.dtype)
+                scan = self._event_layer(index, drop(masks.embedding if masks else None, x), recurrent)
             else:
-                scan = self._first_layer(tokens, masks, recurrent)
+                scan = self._token_layer(inputs, masks, recurrent)
             y, spikes, states[index] = scan_with_gradient(run_scan, scan, states[index])
             events.append(y)
             fired.append(spikes)
@@ -319,8 +377,9 @@ class EventNetwork(nn.Module):
         """Return the layers, first to last."""
         return [layer for layer in self.layers if isinstance(layer, EventLayer)]
 
-    def _first_layer(self, tokens: Tensor, masks: DropoutMasks | None, recurrent: Mask | None) -> Scan:
+    def _token_layer(self, tokens: Tensor, masks: DropoutMasks | None, recurrent: Mask | None) -> Scan:
         layer = self.event_layers()[0]
+        assert self.embedding is not None
         split = 2 * layer.neurons
         rows = drop(masks.word if masks else None, self.arithmetic.weight("embedding", self.embedding))
         by_place = masks is not None and masks.embedding is not None
@@ -334,9 +393,9 @@ class EventNetwork(nn.Module):
             offset, candidate_input = functional.embedding(tokens, offset), functional.embedding(tokens, candidate_input)
         return self._scan(0, None, offset, candidate_input, recurrent)
 
-    def _later_layer(self, index: int, x: Tensor, recurrent: Mask | None) -> Scan:
+    def _event_layer(self, index: int, x: Tensor, recurrent: Mask | None) -> Scan:
         layer, arithmetic = self.event_layers()[index], self.arithmetic
-        assert layer.weight is not None  # only layer 0 has none
+        assert layer.weight is not None  # only layer 0 of a network of tokens has none
         split = 2 * layer.neurons
         weight = arithmetic.weight(f"layers.{index}", layer.weight).flatten(0, 1)
         bias = arithmetic.preactivation(layer.bias).flatten()

@@ -10,8 +10,10 @@ from torch import Tensor
 from sw_model import checkpoint
 from sw_model.errors import UserError
 from sw_model.event_gru import EventLayer, EventNetwork
+from sw_model.input_encoding import FeatureInput
 from sw_model.quantized_model import InputProjection, QuantizedDecoder, QuantizedLayer, QuantizedModel
 from sw_model.quantizers import QuantizedArithmetic
+from sw_model.readout import Readout
 
 
 def export_checkpoint(folder: Path) -> QuantizedModel:
@@ -26,20 +28,36 @@ def export_checkpoint(folder: Path) -> QuantizedModel:
     loaded = checkpoint.load(folder)
     if loaded.manifest.quantization is None:
         raise UserError(f"checkpoint {folder}", "is not quantised", "run a QAT phase on it (a phase with a [quantization] table) first")
-    metadata = {"data": loaded.manifest.data.model_dump(), "metrics": loaded.manifest.metrics}
-    return export_network(loaded.network(), loaded.manifest.data.vocabulary, metadata)
+    data, metrics = loaded.manifest.data, loaded.manifest.metrics
+    if isinstance(data, checkpoint.FeatureDataInfo):
+        metadata = {"data": data.model_dump(include={"name", "frame_rate"}), "metrics": metrics}
+        return export_network(
+            loaded.network(), (), metadata, feature_input=data.feature_input(), readout=data.readout(), class_names=data.class_names
+        )
+    return export_network(loaded.network(), data.vocabulary, {"data": data.model_dump(), "metrics": metrics})
 
 
-def export_network(network: EventNetwork, vocabulary: tuple[str, ...] = (), metadata: dict[str, Any] | None = None) -> QuantizedModel:
+def export_network(
+    network: EventNetwork,
+    vocabulary: tuple[str, ...] = (),
+    metadata: dict[str, Any] | None = None,
+    *,
+    feature_input: FeatureInput | None = None,
+    readout: Readout | None = None,
+    class_names: tuple[str, ...] = (),
+) -> QuantizedModel:
     """Turn a quantised network into integers.
 
     Args:
         network: A network with calibrated `QuantizedArithmetic`, in any floating type.
         vocabulary: One string per token, or nothing.
         metadata: JSON facts to travel with the model.
+        feature_input: How features become the inputs of a network of features, which needs it.
+        readout: What such a network decides from its logits; it needs that too.
+        class_names: One string per logit of such a network, or nothing.
 
     Raises:
-        UserError: When the network is not quantised, not calibrated, or holds NaN or Inf.
+        UserError: When the network is not quantised, not calibrated, or holds NaN or Inf, or what it reads does not suit it.
     """
     arithmetic = network.arithmetic
     if not isinstance(arithmetic, QuantizedArithmetic):
@@ -50,12 +68,7 @@ def export_network(network: EventNetwork, vocabulary: tuple[str, ...] = (), meta
     with torch.no_grad():
         return QuantizedModel(
             formats=arithmetic.formats,
-            input_projection=InputProjection(
-                embedding=_weights(arithmetic, "embedding", network.embedding),
-                embedding_frac=arithmetic.weights["embedding"].frac,
-                weight=_weights(arithmetic, "input", network.input_weight),
-                weight_frac=arithmetic.weights["input"].frac,
-            ),
+            input_projection=_projection(arithmetic, network),
             layers=tuple(_layer(arithmetic, f"layers.{index}", layer) for index, layer in enumerate(network.event_layers())),
             decoder=QuantizedDecoder(
                 weight=_weights(arithmetic, "decoder", network.decoder_weight),
@@ -67,7 +80,21 @@ def export_network(network: EventNetwork, vocabulary: tuple[str, ...] = (), meta
             tanh_table=arithmetic.formats.tanh_table().astype(np.int32),
             vocabulary=vocabulary,
             metadata=metadata or {},
+            feature_input=feature_input,
+            readout=readout,
+            class_names=class_names,
         )
+
+
+def _projection(arithmetic: QuantizedArithmetic, network: EventNetwork) -> InputProjection | None:
+    if network.embedding is None or network.input_weight is None:
+        return None
+    return InputProjection(
+        embedding=_weights(arithmetic, "embedding", network.embedding),
+        embedding_frac=arithmetic.weights["embedding"].frac,
+        weight=_weights(arithmetic, "input", network.input_weight),
+        weight_frac=arithmetic.weights["input"].frac,
+    )
 
 
 def _layer(arithmetic: QuantizedArithmetic, group: str, layer: EventLayer) -> QuantizedLayer:

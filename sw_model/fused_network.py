@@ -256,6 +256,9 @@ class FusedNetwork:
     # Allocation
 
     def _check(self) -> None:
+        if self.config.channels:
+            what = f"a network of {self.config.channels} channels of features"
+            raise UserError(what, "does not fit the fused kernels, which read tokens only", "train it on the CPU")
         if self.streams % STREAM_TILE:
             above = -(-self.streams // STREAM_TILE) * STREAM_TILE
             raise UserError(f"streams={self.streams}", f"is not a multiple of {STREAM_TILE}", f"use {above}")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sw_model.event_gru import EventNetwork, NetworkConfig
+from sw_model.event_gru import AnyNetworkConfig, EventNetwork, FeatureNetworkConfig, NetworkConfig
 from sw_model.quantized_model import QuantizedModel
 from sw_model.quantizers import QuantizationConfig, QuantizedArithmetic
 
@@ -15,12 +15,13 @@ def import_network(model: QuantizedModel) -> EventNetwork | None:
     """Build the network, in float64, of which `sw_model.export.export_network` makes ``model``.
 
     Returns:
-        The network; None where there is none: tables of other functions, another number of classes than of tokens, or layers whose
+        The network; None where there is none: tables of other functions, in a model of tokens another number of classes, or layers whose
         weights differ in width.
     """
     formats, widths = model.formats, {layer.weight_bits for layer in model.layers}
     own_tables = np.array_equal(model.sigmoid_table, formats.sigmoid_table()) and np.array_equal(model.tanh_table, formats.tanh_table())
-    if not own_tables or model.classes != model.tokens or len(widths) > 1:
+    projection, decoder = model.input_projection, model.decoder
+    if not own_tables or (projection is not None and model.classes != model.tokens) or len(widths) > 1:
         return None
     config = QuantizationConfig(
         weight_bits=widths.pop(),
@@ -31,18 +32,21 @@ def import_network(model: QuantizedModel) -> EventNetwork | None:
         preact_bits=formats.preact_bits,
         preact_frac=formats.preact_frac,
     )
-    projection, decoder = model.input_projection, model.decoder
-    exponents = {"embedding": projection.embedding_frac, "input": projection.weight_frac, "decoder": decoder.weight_frac}
-    exponents |= {f"layers.{index}": layer.weight_frac for index, layer in enumerate(model.layers)}
-    arithmetic = QuantizedArithmetic(config, len(model.layers))
+    exponents = {f"layers.{index}": layer.weight_frac for index, layer in enumerate(model.layers)} | {"decoder": decoder.weight_frac}
+    sizes = tuple(layer.neurons for layer in model.layers)
+    shape: AnyNetworkConfig
+    if projection is None:
+        shape = FeatureNetworkConfig(channels=model.channels, classes=model.classes, hidden_sizes=sizes)
+    else:
+        exponents |= {"embedding": projection.embedding_frac, "input": projection.weight_frac}
+        shape = NetworkConfig(tokens=model.tokens, embedding_size=projection.embedding.shape[1], hidden_sizes=sizes)
+    arithmetic = QuantizedArithmetic(config, len(model.layers), features=projection is None)
     arithmetic.set_exponents(exponents)
-    shape = NetworkConfig(
-        tokens=model.tokens, embedding_size=projection.embedding.shape[1], hidden_sizes=tuple(layer.neurons for layer in model.layers)
-    )
     network = EventNetwork(shape, arithmetic).double()
     with torch.no_grad():
-        _set(network.embedding, projection.embedding, projection.embedding_frac)
-        _set(network.input_weight, projection.weight, projection.weight_frac)
+        if projection is not None and network.embedding is not None and network.input_weight is not None:
+            _set(network.embedding, projection.embedding, projection.embedding_frac)
+            _set(network.input_weight, projection.weight, projection.weight_frac)
         _set(network.decoder_weight, decoder.weight, decoder.weight_frac)
         _set(network.decoder_bias, decoder.bias, decoder.weight_frac + formats.event_bits)
         for layer, values in zip(network.event_layers(), model.layers, strict=True):

@@ -18,16 +18,20 @@ class EventCounts:
         steps: Time steps, over all streams.
         sent: Events sent.
         last: Those of each stream's last step, which the layer itself never read.
+        inputs: Input events of a model of features, int64, shape (channels,); None in a model of tokens.
     """
 
     steps: int
     sent: tuple[np.ndarray, ...]
     last: tuple[np.ndarray, ...]
+    inputs: np.ndarray | None = None
 
     def __add__(self, other: "EventCounts") -> "EventCounts":
         """Return the counts over the streams of both."""
         sent = tuple(a + b for a, b in zip(self.sent, other.sent, strict=True))
-        return EventCounts(self.steps + other.steps, sent, tuple(a + b for a, b in zip(self.last, other.last, strict=True)))
+        last = tuple(a + b for a, b in zip(self.last, other.last, strict=True))
+        inputs = None if self.inputs is None or other.inputs is None else self.inputs + other.inputs
+        return EventCounts(self.steps + other.steps, sent, last, inputs)
 
     @property
     def fed_back(self) -> tuple[np.ndarray, ...]:
@@ -40,6 +44,11 @@ class EventCounts:
         return tuple(float(sent.sum() / (len(sent) * self.steps)) for sent in self.sent)
 
     @property
+    def input_density(self) -> float | None:
+        """Input events per channel and step; None in a model of tokens."""
+        return None if self.inputs is None else float(self.inputs.sum() / (len(self.inputs) * self.steps))
+
+    @property
     def total_density(self) -> float:
         """Events per neuron and step over all layers, weighted by neurons."""
         return float(sum(sent.sum() for sent in self.sent) / (sum(len(sent) for sent in self.sent) * self.steps))
@@ -48,21 +57,44 @@ class EventCounts:
 class EventCounter:
     """Counts the events of a run as it goes on."""
 
-    def __init__(self, model: QuantizedModel) -> None:
-        """Start at zero."""
-        self._steps = 0
+    def __init__(self, model: QuantizedModel, lengths: np.ndarray | None = None) -> None:
+        """Start at zero.
+
+        Args:
+            model: What runs.
+            lengths: Steps of each stream, int, shape (streams,): what a stream does after its last step is not counted. When not given,
+                all streams end where the counting ends.
+        """
+        self._lengths = lengths
+        self._time = self._steps = 0
         self._sent = [np.zeros(layer.neurons, np.int64) for layer in model.layers]
         self._last = self._sent
+        self._inputs = np.zeros(model.channels, np.int64) if model.channels else None
 
-    def add(self, fired: Sequence[np.ndarray]) -> None:
-        """Count one time step: per layer which neurons sent an event, bool, shape (streams, neurons)."""
-        self._steps += len(fired[0])
-        self._last = [layer.sum(axis=0) for layer in fired]
-        self._sent = [total + last for total, last in zip(self._sent, self._last, strict=True)]
+    def add(self, fired: Sequence[np.ndarray], inputs: np.ndarray | None = None) -> None:
+        """Count one time step.
+
+        Args:
+            fired: Per layer which neurons sent an event, bool, shape (streams, neurons).
+            inputs: Input events of a model of features, shape (streams, channels).
+        """
+        if self._lengths is None:
+            self._last = [layer.sum(axis=0) for layer in fired]
+            now, steps = self._last, len(fired[0])
+        else:
+            running, ending = self._lengths > self._time, self._lengths == self._time + 1
+            self._last = [total + layer[ending].sum(axis=0) for total, layer in zip(self._last, fired, strict=True)]
+            now, steps = [layer[running].sum(axis=0) for layer in fired], int(running.sum())
+            inputs = None if inputs is None else inputs[running]
+        self._time += 1
+        self._steps += steps
+        self._sent = [total + added for total, added in zip(self._sent, now, strict=True)]
+        if self._inputs is not None and inputs is not None:
+            self._inputs = self._inputs + np.count_nonzero(inputs, axis=0)
 
     def counts(self) -> EventCounts:
         """Return what was counted so far."""
-        return EventCounts(self._steps, tuple(self._sent), tuple(self._last))
+        return EventCounts(self._steps, tuple(self._sent), tuple(self._last), self._inputs)
 
 
 @dataclass(frozen=True)
@@ -120,9 +152,9 @@ class MacReport:
     """MACs per time step.
 
     Attributes:
-        layers: W (layers after the first) and R of each layer.
+        layers: W (not in layer 0 of a model of tokens) and R of each layer.
         decoder: The decoder, kept apart.
-        input_projection: Dense embedding product that the token table replaces: zero in hardware, kept apart.
+        input_projection: Dense embedding product that the token table replaces: zero in hardware, kept apart. A model of features has none.
     """
 
     layers: tuple[Macs, ...]
@@ -140,16 +172,17 @@ class MacReport:
         return self.without_decoder + self.decoder
 
 
-def count_events(model: QuantizedModel, tokens: np.ndarray) -> EventCounts:
+def count_events(model: QuantizedModel, inputs: np.ndarray, lengths: np.ndarray | None = None) -> EventCounts:
     """Run the integer reference and count each neuron's events.
 
     Args:
         model: The model.
-        tokens: int, shape (streams, steps); every stream starts a sequence.
+        inputs: Tokens, int, shape (streams, steps), or input events, int, shape (streams, steps, channels); every stream starts a sequence.
+        lengths: Steps of each stream, see `EventCounter`.
     """
-    counter = EventCounter(model)
-    for step in BatchedReference(model).run(tokens):
-        counter.add(step.fired)
+    counter = EventCounter(model, lengths)
+    for t, step in enumerate(BatchedReference(model).run(inputs)):
+        counter.add(step.fired, inputs[:, t] if model.channels else None)
     return counter.counts()
 
 
@@ -163,15 +196,16 @@ def count_macs(model: QuantizedModel, events: EventCounts) -> MacReport:
     layers = []
     for index, layer in enumerate(model.layers):
         macs = _matrix(layer.recurrent_weight, events.fed_back[index], events.steps)
-        if index:
-            macs += _matrix(layer.input_weight, events.sent[index - 1], events.steps)
+        walks = events.sent[index - 1] if index else events.inputs
+        if walks is not None:
+            macs += _matrix(layer.input_weight, walks, events.steps)
         layers.append(macs)
     decoder = _matrix(model.decoder.weight, events.sent[-1], events.steps)
-    return MacReport(tuple(layers), decoder, model.input_projection.weight.size)
+    return MacReport(tuple(layers), decoder, 0 if model.input_projection is None else model.input_projection.weight.size)
 
 
 def weight_density(model: QuantizedModel) -> float:
-    """Return the share of non-zero integers in W (layers after the first), R and the decoder."""
+    """Return the share of non-zero integers in W (not in layer 0 of a model of tokens), R and the decoder."""
     matrices = [model.decoder.weight]
     for layer in model.layers:
         matrices += [layer.recurrent_weight, layer.input_weight]
@@ -179,7 +213,7 @@ def weight_density(model: QuantizedModel) -> float:
 
 
 def layer_weight_densities(model: QuantizedModel) -> list[float]:
-    """Return the share of non-zero weights among W (layers after the first) and R, per layer."""
+    """Return the share of non-zero weights among W (not in layer 0 of a model of tokens) and R, per layer."""
     counts = [
         (np.count_nonzero(x.input_weight) + np.count_nonzero(x.recurrent_weight), x.input_weight.size + x.recurrent_weight.size)
         for x in model.layers

@@ -1,7 +1,8 @@
 """Magnitude pruning of the matrices whose weights cost a MAC each: one interface, five structures of what is left.
 
-The matrices are R of every layer, W of the layers after the first, and the decoder. The embedding and the first input weight fold into a
-table (docs/semantics.md, section 5), so a zero in them saves nothing. What each method is for stands in docs/pruning.md.
+The matrices are R of every layer, W of the layers after the first and, in a network of features, of the first too, and the decoder. The
+embedding and its input weight fold into a table (docs/semantics.md, section 5), so a zero in them saves nothing. What each method is for
+stands in docs/pruning.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +51,7 @@ def magnitude_masks(
     """
     structure = structure or PruningStructure()
     config = network.config
-    require_fit(structure, config, config.tokens)
+    require_fit(structure, config, config.classes)
     weights, held = prunable(network), held or {}
     scores = {name: _scores(weight, held.get(name)) for name, weight in weights.items()}
     masks = _STRATEGIES[structure.method](scores, sparsity, structure)

@@ -1,34 +1,37 @@
 """The artifact: a trained, pruned, quantised EGRU as integers, on disk and in memory.
 
-It is the contract between training and everything downstream. On disk it is a folder with ``tensors.safetensors`` (integers only) and
-``manifest.json`` (formats, exponents, vocabulary, SHA-256 of the tensors). Nothing in it is executed or unpickled; loading checks
-every shape, range and hash before a value is used.
+It is the contract between training and everything downstream. On disk it is a folder with ``tensors.safetensors`` (integers, and in a model
+of features the float64 of its encoding and read-out) and ``manifest.json`` (formats, exponents, names, SHA-256 of the tensors). Nothing in
+it is executed or unpickled; loading checks every shape, range and hash before a value is used.
 """
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from sw_model.errors import UserError
 from sw_model.fixed_point import TABLE_SIZE, Formats, rescale, saturate, signed_limits, symmetric_limit
-from sw_model.input_file import read_bytes, read_json
+from sw_model.input_encoding import FeatureInput
+from sw_model.model_manifest import (
+    FEATURE_VERSION,
+    FORMAT_NAME,
+    MANIFEST_FILE,
+    REMEDY,
+    TENSORS_FILE,
+    TOKEN_VERSION,
+    FeatureManifest,
+    TokenManifest,
+    read_manifest,
+    read_tensors,
+    require_tensors,
+)
 from sw_model.output_folder import staged_folder
-
-FORMAT_NAME = "egru-quantized-model"
-FORMAT_VERSION = 1
-MANIFEST_FILE = "manifest.json"
-TENSORS_FILE = "tensors.safetensors"
-MAX_TENSORS_BYTES = 1 << 31
-REMEDY = "export the model again"
-FOLDER_REMEDY = "give the folder that `egru export` wrote"
+from sw_model.readout import Readout
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class QuantizedLayer:
     """One EGRU layer (docs/semantics.md, section 4); gates in the order z, r, g.
 
     Attributes:
-        input_weight: ``W``, int8, shape (3, neurons, inputs); inputs is 0 in layer 0, whose input comes from the projection.
+        input_weight: ``W``, int8, shape (3, neurons, inputs); inputs is 0 in layer 0 of a token model, which the projection feeds.
         recurrent_weight: ``R``, int8, shape (3, neurons, neurons).
         weight_bits: Bits ``B`` of ``W`` and ``R``.
         weight_frac: Fraction bits ``fw`` of ``W`` and ``R``.
@@ -77,7 +80,7 @@ class QuantizedLayer:
 
     @property
     def inputs(self) -> int:
-        """Number of input event sources; 0 in layer 0."""
+        """Number of input event sources; 0 in layer 0 of a token model."""
         return int(self.input_weight.shape[2])
 
 
@@ -104,26 +107,32 @@ class QuantizedModel:
 
     Attributes:
         formats: Widths shared by all layers.
-        input_projection: Token input of layer 0.
+        input_projection: Token input of layer 0; None in a model of features.
         layers: At least one layer.
-        decoder: The read-out.
+        decoder: The linear read-out.
         sigmoid_table: int32, shape (1024,).
         tanh_table: int32, shape (1024,).
         vocabulary: One string per token; empty when tokens have no names.
         metadata: Free JSON facts about where the model came from; never read by the arithmetic.
+        feature_input: Feature input of layer 0; None in a model of tokens. Exactly one of the two inputs is there.
+        readout: What a model of features decides from its logits; None in a model of tokens, whose logits predict the next token.
+        class_names: One string per logit of a model of features; empty when classes have no names.
 
     Raises:
         UserError: When a shape, range or exponent breaks docs/semantics.md.
     """
 
     formats: Formats
-    input_projection: InputProjection
+    input_projection: InputProjection | None
     layers: tuple[QuantizedLayer, ...]
     decoder: QuantizedDecoder
     sigmoid_table: np.ndarray
     tanh_table: np.ndarray
     vocabulary: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    feature_input: FeatureInput | None = None
+    readout: Readout | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every shape and range."""
@@ -131,8 +140,13 @@ class QuantizedModel:
 
     @property
     def tokens(self) -> int:
-        """Number of distinct input tokens."""
-        return int(self.input_projection.embedding.shape[0])
+        """Number of distinct input tokens; 0 in a model of features."""
+        return 0 if self.input_projection is None else int(self.input_projection.embedding.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Number of inputs of layer 0 in a model of features; 0 in a model of tokens."""
+        return 0 if self.feature_input is None else self.feature_input.channels
 
     @property
     def classes(self) -> int:
@@ -140,13 +154,18 @@ class QuantizedModel:
         return int(self.decoder.weight.shape[0])
 
     def input_table(self) -> np.ndarray:
-        """Return ``p[t]``: what each token adds to layer 0's pre-activations, int64, shape (tokens, 3, neurons)."""
-        projection, formats = self.input_projection, self.formats
+        """Return ``p[t]``: what each token adds to layer 0's pre-activations, int64, shape (tokens, 3, neurons).
+
+        In a model of features it has one row, the bias: what each step begins with.
+        """
+        projection, formats, bias = self.input_projection, self.formats, self.layers[0].bias.astype(np.int64)
+        if projection is None:
+            return bias[np.newaxis]
         # 8 x 8 bit products over fewer than 2**37 terms are exact in float64, and its GEMM is far faster than numpy's integer one.
         product = np.einsum("te,gne->tgn", projection.embedding.astype(np.float64), projection.weight.astype(np.float64), optimize=True)
         frac = projection.embedding_frac + projection.weight_frac
         scaled = saturate(rescale(product.astype(np.int64), frac, formats.preact_frac), *formats.preact_limits)
-        table: np.ndarray = saturate(scaled + self.layers[0].bias.astype(np.int64), *formats.preact_limits)
+        table: np.ndarray = saturate(scaled + bias, *formats.preact_limits)
         return table
 
     def content_hash(self) -> str:
@@ -169,9 +188,8 @@ class QuantizedModel:
         tensors = save_tensors(_tensors(self))
         manifest = {
             "format": FORMAT_NAME,
-            "version": FORMAT_VERSION,
             **_structure(self),
-            "vocabulary": list(self.vocabulary),
+            **_names(self),
             "metadata": self.metadata,
             "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
         }
@@ -186,60 +204,20 @@ class QuantizedModel:
         Raises:
             UserError: When a file is missing, truncated, altered, of another version, or does not describe a legal model.
         """
-        manifest = _read_manifest(folder)
-        tensors = _read_tensors(folder, manifest.tensors_sha256)
-        return _assemble(manifest, tensors)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _FormatsManifest(_Strict):
-    event_bits: int
-    state_bits: int
-    gate_bits: int
-    preact_bits: int
-    preact_frac: int
-
-
-class _InputManifest(_Strict):
-    embedding_frac: int
-    weight_frac: int
-
-
-class _MatrixManifest(_Strict):
-    weight_bits: int
-    weight_frac: int
-
-
-class _Manifest(_Strict):
-    format: Literal["egru-quantized-model"]
-    version: Literal[1]
-    formats: _FormatsManifest
-    input_projection: _InputManifest
-    layers: list[_MatrixManifest] = Field(min_length=1, max_length=64)
-    decoder: _MatrixManifest
-    vocabulary: list[str]
-    metadata: dict[str, Any]
-    tensors_sha256: str
+        manifest = read_manifest(folder)
+        return _assemble(manifest, read_tensors(folder, manifest.tensors_sha256))
 
 
 _LAYER_TENSORS = {"input_weight": np.int8, "recurrent_weight": np.int8, "bias": np.int32, "reset_bias": np.int32, "threshold": np.int32}
-_MODEL_TENSORS = {
-    "input_projection.embedding": np.int8,
-    "input_projection.weight": np.int8,
-    "decoder.weight": np.int8,
-    "decoder.bias": np.int32,
-    "sigmoid_table": np.int32,
-    "tanh_table": np.int32,
-}
+_MODEL_TENSORS = {"decoder.weight": np.int8, "decoder.bias": np.int32, "sigmoid_table": np.int32, "tanh_table": np.int32}
+_TOKEN_TENSORS = {"input_projection.embedding": np.int8, "input_projection.weight": np.int8}
+_FEATURE_TENSORS = {"feature_input.offset": np.float64, "feature_input.scale": np.float64}
+_DELTA_TENSORS = {"feature_input.delta_threshold": np.int32}
+_REGRESSION_TENSORS = {"readout.target_offset": np.float64, "readout.target_scale": np.float64}
 
 
 def _tensors(model: QuantizedModel) -> dict[str, np.ndarray]:
     values = {
-        "input_projection.embedding": model.input_projection.embedding,
-        "input_projection.weight": model.input_projection.weight,
         "decoder.weight": model.decoder.weight,
         "decoder.bias": model.decoder.bias,
         "sigmoid_table": model.sigmoid_table,
@@ -247,61 +225,47 @@ def _tensors(model: QuantizedModel) -> dict[str, np.ndarray]:
     }
     for index, layer in enumerate(model.layers):
         values |= {f"layers.{index}.{name}": getattr(layer, name) for name in _LAYER_TENSORS}
+    for name in _TOKEN_TENSORS | _FEATURE_TENSORS | _DELTA_TENSORS | _REGRESSION_TENSORS:
+        part, attribute = name.split(".")
+        value = getattr(getattr(model, part), attribute, None)
+        values |= {} if value is None else {name: value}
     return {name: np.ascontiguousarray(value) for name, value in values.items()}
 
 
 def _structure(model: QuantizedModel) -> dict[str, Any]:
-    return {
+    """Return what the arithmetic depends on and is no tensor."""
+    structure: dict[str, Any] = {
         "formats": asdict(model.formats),
-        "input_projection": {"embedding_frac": model.input_projection.embedding_frac, "weight_frac": model.input_projection.weight_frac},
         "layers": [{"weight_bits": layer.weight_bits, "weight_frac": layer.weight_frac} for layer in model.layers],
         "decoder": {"weight_bits": model.decoder.weight_bits, "weight_frac": model.decoder.weight_frac},
     }
+    if model.input_projection is not None:
+        fracs = {"embedding_frac": model.input_projection.embedding_frac, "weight_frac": model.input_projection.weight_frac}
+        structure["input_projection"] = fracs
+    if model.feature_input is not None and model.readout is not None:
+        structure["feature_input"] = {"encoding": model.feature_input.encoding}
+        structure["readout"] = {"kind": model.readout.kind, "window": model.readout.window}
+    return structure
 
 
-def _read_manifest(folder: Path) -> _Manifest:
-    path = Path(folder) / MANIFEST_FILE
-    raw = read_json(path, "artifact file", FOLDER_REMEDY)
-    if isinstance(raw, dict) and raw.get("format") == FORMAT_NAME and raw.get("version") != FORMAT_VERSION:
-        raise UserError(
-            f"artifact version {raw.get('version')!r} in {path}",
-            f"is not the version {FORMAT_VERSION} that this release reads",
-            "export the model again with this release",
-        )
-    try:
-        return _Manifest.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the top level"
-        raise UserError(f"artifact manifest {path}", f"is wrong at {where}: {first['msg']}", REMEDY) from error
+def _names(model: QuantizedModel) -> dict[str, Any]:
+    if model.feature_input is None:
+        return {"version": TOKEN_VERSION, "vocabulary": list(model.vocabulary)}
+    names = {"feature_names": list(model.feature_input.names), "class_names": list(model.class_names)}
+    return {"version": FEATURE_VERSION, **names}
 
 
-def _read_tensors(folder: Path, sha256: str) -> dict[str, np.ndarray]:
-    path = Path(folder) / TENSORS_FILE
-    data = read_bytes(path, "artifact file", FOLDER_REMEDY, MAX_TENSORS_BYTES)
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise UserError(
-            f"artifact tensors {path} (SHA-256 {found[:12]})",
-            f"do not match their manifest ({sha256[:12]}): the file is truncated or altered",
-            "copy the artifact again or export it again",
-        )
-    try:
-        return load_tensors(data)
-    except (SafetensorError, ValueError, KeyError, OverflowError) as error:
-        raise UserError(f"artifact tensors {path}", f"are not a safetensors file ({error})", REMEDY) from error
-
-
-def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedModel:
-    expected = dict(_MODEL_TENSORS)
+def _assemble(manifest: TokenManifest | FeatureManifest, tensors: dict[str, np.ndarray]) -> QuantizedModel:
+    expected: dict[str, Any] = dict(_MODEL_TENSORS)
+    if isinstance(manifest, TokenManifest):
+        expected |= _TOKEN_TENSORS
+    else:
+        expected |= _FEATURE_TENSORS
+        expected |= _DELTA_TENSORS if manifest.feature_input.encoding == "delta" else {}
+        expected |= _REGRESSION_TENSORS if manifest.readout.kind == "regression" else {}
     for index in range(len(manifest.layers)):
         expected |= {f"layers.{index}.{name}": dtype for name, dtype in _LAYER_TENSORS.items()}
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        state = "missing from the artifact" if name in expected else "not part of this format"
-        raise UserError(f"tensor {name}", f"is {state}", REMEDY)
-    for name, dtype in expected.items():
-        if tensors[name].dtype != dtype:
-            raise UserError(f"tensor {name} of type {tensors[name].dtype}", f"is not {np.dtype(dtype)}", REMEDY)
+    require_tensors(tensors, expected)
     layers = tuple(
         QuantizedLayer(
             weight_bits=entry.weight_bits,
@@ -312,12 +276,6 @@ def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedM
     )
     return QuantizedModel(
         formats=Formats(**manifest.formats.model_dump()),
-        input_projection=InputProjection(
-            embedding=tensors["input_projection.embedding"],
-            embedding_frac=manifest.input_projection.embedding_frac,
-            weight=tensors["input_projection.weight"],
-            weight_frac=manifest.input_projection.weight_frac,
-        ),
         layers=layers,
         decoder=QuantizedDecoder(
             weight=tensors["decoder.weight"],
@@ -327,9 +285,33 @@ def _assemble(manifest: _Manifest, tensors: dict[str, np.ndarray]) -> QuantizedM
         ),
         sigmoid_table=tensors["sigmoid_table"],
         tanh_table=tensors["tanh_table"],
-        vocabulary=tuple(manifest.vocabulary),
         metadata=manifest.metadata,
+        **(_token_parts(manifest, tensors) if isinstance(manifest, TokenManifest) else _feature_parts(manifest, tensors)),
     )
+
+
+def _token_parts(manifest: TokenManifest, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    projection = InputProjection(
+        embedding=tensors["input_projection.embedding"],
+        embedding_frac=manifest.input_projection.embedding_frac,
+        weight=tensors["input_projection.weight"],
+        weight_frac=manifest.input_projection.weight_frac,
+    )
+    return {"input_projection": projection, "vocabulary": tuple(manifest.vocabulary)}
+
+
+def _feature_parts(manifest: FeatureManifest, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    feature_input = FeatureInput(
+        encoding=manifest.feature_input.encoding,
+        offset=tensors["feature_input.offset"],
+        scale=tensors["feature_input.scale"],
+        delta_threshold=tensors.get("feature_input.delta_threshold"),
+        names=tuple(manifest.feature_names),
+    )
+    targets = (tensors.get("readout.target_offset"), tensors.get("readout.target_scale"))
+    readout = Readout(manifest.readout.kind, manifest.readout.window, *targets)
+    parts = {"input_projection": None, "feature_input": feature_input, "readout": readout}
+    return parts | {"class_names": tuple(manifest.class_names)}
 
 
 def _shape(name: str, tensor: np.ndarray, expected: tuple[int, ...]) -> None:
@@ -356,20 +338,19 @@ def _weight(name: str, tensor: np.ndarray, bits: int) -> None:
 
 
 def _validate(model: QuantizedModel) -> None:
-    formats, projection = model.formats, model.input_projection
+    formats = model.formats
     if not model.layers:
         raise UserError("a model of 0 layers", "has nothing to compute", "give at least one layer")
-    if projection.embedding.ndim != 2 or 0 in projection.embedding.shape:
-        raise UserError(f"input_projection.embedding of shape {projection.embedding.shape}", "is not (tokens, size)", REMEDY)
-    _weight("input_projection.embedding", projection.embedding, 8)
-    _weight("input_projection.weight", projection.weight, 8)
-    _exponent("input_projection.embedding_frac", projection.embedding_frac)
-    _exponent("input_projection.weight_frac", projection.weight_frac)
-    inputs = 0
+    if (model.input_projection is None) == (model.feature_input is None):
+        raise UserError("a model", "has no input, or tokens and features at once", "give exactly one input")
+    inputs = model.channels
     for index, layer in enumerate(model.layers):
         _validate_layer(f"layers.{index}", layer, inputs, formats)
         inputs = layer.neurons
-    _shape("input_projection.weight", projection.weight, (3, model.layers[0].neurons, projection.embedding.shape[1]))
+    if model.input_projection is not None:
+        _validate_tokens(model, model.input_projection)
+    if model.feature_input is not None:
+        _validate_features(model, model.feature_input)
     decoder = model.decoder
     if decoder.weight.ndim != 2 or decoder.weight.shape[0] < 1:
         raise UserError(f"decoder.weight of shape {decoder.weight.shape}", "is not (classes, neurons)", REMEDY)
@@ -384,8 +365,36 @@ def _validate(model: QuantizedModel) -> None:
         _range(name, table, low, top)
     if model.tanh_table[TABLE_SIZE // 2] != 0:
         raise UserError(f"tanh_table[{TABLE_SIZE // 2}]={model.tanh_table[TABLE_SIZE // 2]}", "is not 0", REMEDY)
+
+
+def _validate_tokens(model: QuantizedModel, projection: InputProjection) -> None:
+    if projection.embedding.ndim != 2 or 0 in projection.embedding.shape:
+        raise UserError(f"input_projection.embedding of shape {projection.embedding.shape}", "is not (tokens, size)", REMEDY)
+    _weight("input_projection.embedding", projection.embedding, 8)
+    _weight("input_projection.weight", projection.weight, 8)
+    _exponent("input_projection.embedding_frac", projection.embedding_frac)
+    _exponent("input_projection.weight_frac", projection.weight_frac)
+    _shape("input_projection.weight", projection.weight, (3, model.layers[0].neurons, projection.embedding.shape[1]))
     if model.vocabulary and len(model.vocabulary) != model.tokens:
         raise UserError(f"vocabulary of {len(model.vocabulary)} symbols", f"disagrees with {model.tokens} embedding rows", REMEDY)
+    if model.readout is not None or model.class_names:
+        raise UserError("a model of tokens", "predicts the next token, so it has no read-out nor class names", REMEDY)
+
+
+def _validate_features(model: QuantizedModel, feature_input: FeatureInput) -> None:
+    threshold, readout = feature_input.delta_threshold, model.readout
+    if threshold is not None:
+        _range("feature_input.delta_threshold", threshold, 1, model.formats.event_max)
+    if model.vocabulary:
+        raise UserError(f"vocabulary of {len(model.vocabulary)} symbols", "has no place in a model of features", REMEDY)
+    if readout is None:
+        raise UserError("a model of features", "has no read-out", "give last, mean, steps or regression")
+    classes = model.decoder.weight.shape[:1]
+    for name, values in (("readout.target_offset", readout.target_offset), ("readout.target_scale", readout.target_scale)):
+        if values is not None:
+            _shape(name, values, classes)
+    if model.class_names and len(model.class_names) != model.classes:
+        raise UserError(f"{len(model.class_names)} class names", f"disagree with {model.classes} classes", REMEDY)
 
 
 def _validate_layer(name: str, layer: QuantizedLayer, inputs: int, formats: Formats) -> None:

@@ -234,13 +234,20 @@ class TableFunction(nn.Module):
 class QuantizedArithmetic(Arithmetic):
     """Rounds and saturates as docs/semantics.md says."""
 
-    def __init__(self, config: QuantizationConfig, layers: int) -> None:
-        """Make the quantisers of a network of ``layers`` layers; `calibrate` or `set_exponents` makes them usable."""
+    def __init__(self, config: QuantizationConfig, layers: int, *, features: bool = False) -> None:
+        """Make the quantisers of a network of ``layers`` layers; `calibrate` or `set_exponents` makes them usable.
+
+        Args:
+            config: Widths.
+            layers: How many.
+            features: Whether the network reads features: it has no embedding.
+        """
         super().__init__()
         formats = config.formats()
         self.config = config
         self.formats = formats
-        bits = {"embedding": TOKEN_WEIGHT_BITS, "input": TOKEN_WEIGHT_BITS, "decoder": config.decoder_bits}
+        bits = {} if features else {"embedding": TOKEN_WEIGHT_BITS, "input": TOKEN_WEIGHT_BITS}
+        bits |= {"decoder": config.decoder_bits}
         bits |= {f"layers.{index}": config.weight_bits for index in range(layers)}
         self.weights = {group: WeightQuant(width) for group, width in bits.items()}
         self._preactivation = LoopQuant(formats.preact_bits, formats.preact_frac)
@@ -333,7 +340,7 @@ def quantize(network: EventNetwork, config: QuantizationConfig) -> QuantizedArit
     Returns:
         The arithmetic that ``network`` now holds.
     """
-    arithmetic = QuantizedArithmetic(config, len(network.config.hidden_sizes))
+    arithmetic = QuantizedArithmetic(config, len(network.config.hidden_sizes), features=network.config.channels > 0)
     arithmetic.calibrate(network)
     network.arithmetic = arithmetic
     return arithmetic

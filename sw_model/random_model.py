@@ -1,17 +1,20 @@
 """Random legal models, for equivalence tests and fuzzing: the arithmetic is exercised where trained models seldom go.
 
 `random_model` draws a model of a shape and density that the caller chose; `draw_model` draws shape, formats and values as well, with a
-preference for the ends of what is legal.
+preference for the ends of what is legal. `draw_events` draws what a model of features reads.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from sw_model.fixed_point import TABLE_SIZE, Formats, signed_limits, symmetric_limit
+from sw_model.input_encoding import Encoding, FeatureInput
 from sw_model.quantized_model import InputProjection, QuantizedDecoder, QuantizedLayer, QuantizedModel
+from sw_model.readout import Readout, ReadoutKind
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class RandomModelSpec:
 
     Attributes:
         hidden: Neurons of each layer.
-        tokens: Symbols.
+        tokens: Symbols; of no meaning when there are features.
         classes: Logits.
         formats: Widths.
         weight_bits: Bits of the recurrent, input and decoder weights.
@@ -28,6 +31,8 @@ class RandomModelSpec:
         event_density: Rough share of neurons that fire; 0 gives layers that are silent, 1 layers where every neuron fires.
         silent_layer: Index of a layer whose threshold is out of reach, or none.
         seed: Of all draws.
+        features: Features of a frame; 0 for a model of tokens.
+        encoding: Of the features.
     """
 
     hidden: tuple[int, ...] = (32,)
@@ -39,26 +44,31 @@ class RandomModelSpec:
     event_density: float = 0.3
     silent_layer: int | None = None
     seed: int = 0
+    features: int = 0
+    encoding: Encoding = "dense"
 
 
 def random_model(spec: RandomModelSpec) -> QuantizedModel:
     """Draw the model that ``spec`` describes; the same spec gives the same model."""
     rng = np.random.default_rng(spec.seed)
     formats = spec.formats
-    layers, inputs = [], 0
+    source = _source(_draw_feature_input(rng, formats, spec.features, spec.encoding), "mean") if spec.features else {}
+    layers, inputs = [], source["feature_input"].channels if source else 0
     for index, neurons in enumerate(spec.hidden):
         layers.append(_layer(rng, spec, neurons, inputs, silent=index == spec.silent_layer))
         inputs = neurons
     fan_in = max(1.0, spec.density * inputs)
     decoder_frac = _weight_frac(spec.weight_bits, fan_in)
-    return QuantizedModel(
-        formats=formats,
-        input_projection=InputProjection(
+    if not source:
+        projection = InputProjection(
             embedding=_weights(rng, (spec.tokens, 8), 8, 1.0),
             embedding_frac=7,
             weight=_weights(rng, (3, spec.hidden[0], 8), 8, 1.0),
             weight_frac=6,
-        ),
+        )
+        source = {"input_projection": projection}
+    return QuantizedModel(
+        formats=formats,
         layers=tuple(layers),
         decoder=QuantizedDecoder(
             weight=_weights(rng, (spec.classes, inputs), spec.weight_bits, spec.density),
@@ -68,7 +78,38 @@ def random_model(spec: RandomModelSpec) -> QuantizedModel:
         ),
         sigmoid_table=formats.sigmoid_table().astype(np.int32),
         tanh_table=formats.tanh_table().astype(np.int32),
+        **source,
     )
+
+
+def draw_events(rng: np.random.Generator, model: QuantizedModel, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw input events of a model of features: silent, sparse and full frames, values of all sizes and the largest.
+
+    Args:
+        rng: Source of randomness.
+        model: Gives channels and event bits.
+        shape: Streams and steps, or whatever frames are arranged in.
+
+    Returns:
+        int16, shape (*shape, channels).
+    """
+    top, cells = model.formats.event_max, (*shape, model.channels)
+    density = rng.choice([0.0, 0.1, 0.5, 1.0], shape, p=[0.2, 0.4, 0.3, 0.1])[..., None]
+    values = np.where(rng.random(cells) < 0.2, top, rng.integers(1, top + 1, cells))
+    return np.where(rng.random(cells) < density, values, 0).astype(np.int16)
+
+
+def _source(feature_input: FeatureInput, readout: ReadoutKind, classes: int = 0) -> dict[str, Any]:
+    """Return the arguments of a `QuantizedModel` of features that one of tokens has not."""
+    targets = (np.zeros(classes), np.ones(classes)) if readout == "regression" else ()
+    return {"input_projection": None, "feature_input": feature_input, "readout": Readout(readout, 1, *targets)}
+
+
+def _draw_feature_input(rng: np.random.Generator, formats: Formats, features: int, encoding: Encoding) -> FeatureInput:
+    """Draw an encoding for features of about -1 to 1."""
+    scale = formats.event_max * rng.lognormal(-1.0, 0.5, features)
+    threshold = rng.integers(1, max(2, formats.event_max // 8), features).astype(np.int32) if encoding == "delta" else None
+    return FeatureInput(encoding, rng.normal(-1.0, 0.3, features), scale, threshold)
 
 
 def _layer(rng: np.random.Generator, spec: RandomModelSpec, neurons: int, inputs: int, *, silent: bool) -> QuantizedLayer:
@@ -112,37 +153,44 @@ def _weights(rng: np.random.Generator, shape: tuple[int, ...], bits: int, densit
     return drawn
 
 
+_ENCODINGS: tuple[Encoding, ...] = ("dense", "delta")
+_READOUTS: tuple[ReadoutKind, ...] = ("last", "mean", "steps", "regression")
 LARGEST_LAYER, LARGEST_ALPHABET, LARGEST_EMBEDDING = 24, 20, 8
 DECODER_BIAS_LIMITS = signed_limits(24)
 
 
-def draw_model(rng: np.random.Generator, *, trainable: bool = False) -> QuantizedModel:
+def draw_model(rng: np.random.Generator, *, trainable: bool = False, features: bool = False) -> QuantizedModel:
     """Draw a small model from everything that docs/semantics.md allows: 1 to 3 layers of 1 to 24 neurons.
 
     Args:
         rng: Source of randomness.
         trainable: Only what a fake-quantised network can be: the tables of the formats, a class for each token, one width for the weights
             of all layers (`sw_model.import_network`).
+        features: A model of features, of any encoding and read-out, instead of one of tokens.
     """
     formats = _draw_formats(rng)
     sizes = [int(1 + LARGEST_LAYER * rng.beta(1.0, 1.5)) for _ in range(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))]
     bits = int(rng.integers(2, 9))
-    layers, inputs = [], 0
+    feature_input = (
+        _draw_feature_input(rng, formats, _draw_width(rng, 1, LARGEST_ALPHABET), _ENCODINGS[rng.integers(2)]) if features else None
+    )
+    layers, inputs = [], feature_input.channels if feature_input else 0
     for neurons in (min(size, LARGEST_LAYER) for size in sizes):
         width = bits if trainable or rng.random() < 0.6 else int(rng.integers(2, 9))
         layers.append(_draw_layer(rng, formats, neurons, inputs, width))
         inputs = neurons
     tokens, embedding = int(rng.integers(1, LARGEST_ALPHABET + 1)), int(rng.integers(1, LARGEST_EMBEDDING + 1))
-    classes = tokens if trainable else int(rng.integers(1, LARGEST_ALPHABET + 1))
+    classes = tokens if trainable and not features else int(rng.integers(1, LARGEST_ALPHABET + 1))
     decoder_bits = int(rng.integers(2, 9))
+    projection = InputProjection(
+        embedding=np.zeros((tokens, embedding), np.int8),
+        embedding_frac=_draw_frac(rng, 7),
+        weight=np.zeros((3, layers[0].neurons, embedding), np.int8),
+        weight_frac=_draw_frac(rng, 6),
+    )
+    source = _source(feature_input, _READOUTS[rng.integers(4)], classes) if feature_input else {"input_projection": projection}
     drawn = QuantizedModel(
         formats=formats,
-        input_projection=InputProjection(
-            embedding=np.zeros((tokens, embedding), np.int8),
-            embedding_frac=_draw_frac(rng, 7),
-            weight=np.zeros((3, layers[0].neurons, embedding), np.int8),
-            weight_frac=_draw_frac(rng, 6),
-        ),
         layers=tuple(layers),
         decoder=QuantizedDecoder(
             weight=_draw_matrix(rng, (classes, inputs), decoder_bits),
@@ -152,16 +200,17 @@ def draw_model(rng: np.random.Generator, *, trainable: bool = False) -> Quantize
         ),
         sigmoid_table=formats.sigmoid_table().astype(np.int32),
         tanh_table=formats.tanh_table().astype(np.int32),
+        **source,
     )
     return redraw_values(rng, drawn, trainable=trainable)
 
 
 def redraw_values(rng: np.random.Generator, model: QuantizedModel, *, trainable: bool = False) -> QuantizedModel:
-    """Draw embedding, biases, thresholds and tables anew.
+    """Draw embedding or encoding, biases, thresholds and tables anew.
 
     Weights and decoder bias stay, and with them every width and size of fixed hardware: what comes out runs on the same build.
     """
-    formats, projection = model.formats, model.input_projection
+    formats = model.formats
     sigmoid, tanh = formats.sigmoid_table().astype(np.int32), formats.tanh_table().astype(np.int32)
     if not trainable and rng.random() < 0.5:
         sigmoid, tanh = _draw_tables(rng, formats)
@@ -176,17 +225,13 @@ def redraw_values(rng: np.random.Generator, model: QuantizedModel, *, trainable:
         )
         for layer in model.layers
     )
-    return replace(
-        model,
-        input_projection=replace(
-            projection,
-            embedding=_draw_matrix(rng, projection.embedding.shape, 8),
-            weight=_draw_matrix(rng, projection.weight.shape, 8),
-        ),
-        layers=layers,
-        sigmoid_table=sigmoid,
-        tanh_table=tanh,
-    )
+    projection, feature_input = model.input_projection, model.feature_input
+    if projection is not None:
+        embedding, weight = _draw_matrix(rng, projection.embedding.shape, 8), _draw_matrix(rng, projection.weight.shape, 8)
+        projection = replace(projection, embedding=embedding, weight=weight)
+    if feature_input is not None:
+        feature_input = _draw_feature_input(rng, formats, feature_input.features, feature_input.encoding)
+    return replace(model, input_projection=projection, feature_input=feature_input, layers=layers, sigmoid_table=sigmoid, tanh_table=tanh)
 
 
 def redraw_weights(rng: np.random.Generator, model: QuantizedModel) -> QuantizedModel:

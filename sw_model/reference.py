@@ -2,6 +2,9 @@
 
 Two forms share one element-wise update. `BatchedReference` takes many streams at once through GEMMs; `EventDrivenStream` takes one stream
 and walks the columns of the neurons that sent an event, as the hardware does, and counts events and MACs.
+
+Where a model of tokens takes a token, a model of features takes the input events of its channels, as `sw_model.input_encoding` makes them:
+integers, 0 for silence.
 """
 
 from collections.abc import Iterator
@@ -140,21 +143,24 @@ class BatchedReference:
         self._recurrent = [_ExactProduct(_rows(layer.recurrent_weight), top) for layer in model.layers]
         self._decoder = _ExactProduct(model.decoder.weight, top)
 
-    def step(self, tokens: np.ndarray, states: list[LayerState]) -> Step:
-        """Advance every stream by one token.
+    def step(self, inputs: np.ndarray, states: list[LayerState]) -> Step:
+        """Advance every stream by one time step.
 
         Args:
-            tokens: int, shape (streams,).
+            inputs: Tokens, int, shape (streams,); input events of a model of features, int, shape (streams, channels).
             states: One per layer, shape (streams, neurons); replaced in place.
+
+        Raises:
+            ValueError: When the inputs are no events of this model.
         """
         model = self._model
-        x: np.ndarray | None = None
+        x = require_events(model, inputs) if model.channels else None
         for index, layer in enumerate(model.layers):
-            p = self._input_table[tokens] if index == 0 else layer.bias.astype(np.int64)
+            p = layer.bias.astype(np.int64) if index or model.channels else self._input_table[inputs]
             recurrent = self._recurrent[index](states[index].y).reshape(-1, 3, layer.neurons)
-            inputs = np.zeros_like(recurrent) if x is None else self._input[index](x).reshape(-1, 3, layer.neurons)
+            below = np.zeros_like(recurrent) if x is None else self._input[index](x).reshape(-1, 3, layer.neurons)
             acc = Accumulators(
-                z=inputs[:, 0] + recurrent[:, 0], r=inputs[:, 1] + recurrent[:, 1], g_input=inputs[:, 2], g_recurrent=recurrent[:, 2]
+                z=below[:, 0] + recurrent[:, 0], r=below[:, 1] + recurrent[:, 1], g_input=below[:, 2], g_recurrent=recurrent[:, 2]
             )
             states[index] = update(model, layer, acc, p, states[index].c)
             x = states[index].y
@@ -162,10 +168,15 @@ class BatchedReference:
         logits = self._decoder(x) + model.decoder.bias
         return Step(tuple(s.y for s in states), tuple(s.fired for s in states), logits)
 
-    def run(self, tokens: np.ndarray, states: list[LayerState] | None = None) -> Iterator[Step]:
-        """Yield one `Step` per column of ``tokens`` (int, shape (streams, steps)), carrying ``states`` across."""
-        states = initial_state(self._model, (tokens.shape[0],)) if states is None else states
-        for column in tokens.T:
+    def run(self, inputs: np.ndarray, states: list[LayerState] | None = None) -> Iterator[Step]:
+        """Yield one `Step` per time step of ``inputs``, carrying ``states`` across.
+
+        Args:
+            inputs: Tokens, int, shape (streams, steps), or input events, int, shape (streams, steps, channels).
+            states: One per layer; replaced in place. Those of the start of a sequence when not given.
+        """
+        states = initial_state(self._model, (inputs.shape[0],)) if states is None else states
+        for column in np.moveaxis(inputs, 1, 0):
             yield self.step(column, states)
 
 
@@ -178,12 +189,14 @@ class WorkCounts:
         events: Events sent, one entry per layer.
         macs: Non-zero weights walked, one entry per layer.
         decoder_macs: Non-zero decoder weights walked.
+        input_events: Input events of a model of features; their MACs are among those of layer 0.
     """
 
     steps: int
     events: list[int]
     macs: list[int]
     decoder_macs: int
+    input_events: int = 0
 
 
 class EventDrivenStream:
@@ -203,27 +216,62 @@ class EventDrivenStream:
         """Start a new sequence; the counts go on."""
         self.states = initial_state(self._model)
 
-    def step(self, token: int) -> Step:
-        """Advance by one token."""
+    def step(self, inputs: int | np.ndarray) -> Step:
+        """Advance by one time step.
+
+        Args:
+            inputs: A token; in a model of features the input events, int, shape (channels,).
+
+        Raises:
+            ValueError: When the inputs are no events of this model.
+        """
         model = self._model
-        previous: LayerState | None = None
+        x = fired = None
+        if model.channels:
+            x = require_events(model, np.asarray(inputs))
+            fired = x > 0
+            self.counts.input_events += int(fired.sum())
         for index, layer in enumerate(model.layers):
-            recurrent, macs = _walk(self._recurrent_columns[index], self.states[index], 3 * layer.neurons)
-            inputs = np.zeros_like(recurrent)
-            if previous is not None:
-                inputs, input_macs = _walk(self._input_columns[index], previous, 3 * layer.neurons)
+            before = self.states[index]
+            recurrent, macs = _walk(self._recurrent_columns[index], before.y, before.fired, 3 * layer.neurons)
+            below = np.zeros_like(recurrent)
+            if x is not None and fired is not None:
+                below, input_macs = _walk(self._input_columns[index], x, fired, 3 * layer.neurons)
                 macs += input_macs
-            (rz, rr, rg), (xz, xr, xg) = recurrent.reshape(3, -1), inputs.reshape(3, -1)
-            p = self._input_table[token] if index == 0 else layer.bias.astype(np.int64)
+            (rz, rr, rg), (xz, xr, xg) = recurrent.reshape(3, -1), below.reshape(3, -1)
+            p = layer.bias.astype(np.int64) if index or model.channels else self._input_table[inputs]
             acc = Accumulators(z=xz + rz, r=xr + rr, g_input=xg, g_recurrent=rg)
-            previous = self.states[index] = update(model, layer, acc, p, self.states[index].c)
-            self.counts.events[index] += int(previous.fired.sum())
+            after = self.states[index] = update(model, layer, acc, p, before.c)
+            self.counts.events[index] += int(after.fired.sum())
             self.counts.macs[index] += macs
-        assert previous is not None  # a QuantizedModel has at least one layer
-        logits, decoder_macs = _walk(self._decoder_columns, previous, model.classes)
+            x, fired = after.y, after.fired
+        assert x is not None  # a QuantizedModel has at least one layer
+        assert fired is not None
+        logits, decoder_macs = _walk(self._decoder_columns, x, fired, model.classes)
         self.counts.decoder_macs += decoder_macs
         self.counts.steps += 1
         return Step(tuple(s.y for s in self.states), tuple(s.fired for s in self.states), logits + model.decoder.bias)
+
+
+def require_events(model: QuantizedModel, inputs: np.ndarray) -> np.ndarray:
+    """Check the input events of a model of features: sums are exact only for what the encoding can make.
+
+    Args:
+        model: The model.
+        inputs: Shape (..., channels).
+
+    Returns:
+        The same as int64.
+
+    Raises:
+        ValueError: When they have another number of channels, or a value is no integer of 0 to the largest event.
+    """
+    top = model.formats.event_max
+    if inputs.shape[-1:] != (model.channels,) or not np.issubdtype(inputs.dtype, np.integer):
+        raise ValueError(f"input events of shape {inputs.shape}, {inputs.dtype} are not integers of {model.channels} channels")
+    if inputs.size and not 0 <= inputs.min() <= inputs.max() <= top:
+        raise ValueError(f"input events of {inputs.min()} to {inputs.max()} leave 0 to {top}")
+    return inputs.astype(np.int64)
 
 
 def _rows(weight: np.ndarray) -> np.ndarray:
@@ -241,11 +289,11 @@ def _columns(weight: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return columns
 
 
-def _walk(columns: list[tuple[np.ndarray, np.ndarray]], source: LayerState, rows: int) -> tuple[np.ndarray, int]:
-    """Accumulate the columns of the neurons that fired; return the sums and the MACs spent."""
+def _walk(columns: list[tuple[np.ndarray, np.ndarray]], values: np.ndarray, fired: np.ndarray, rows: int) -> tuple[np.ndarray, int]:
+    """Accumulate the columns of the sources that fired; return the sums and the MACs spent."""
     sums, macs = np.zeros(rows, np.int64), 0
-    for neuron in np.flatnonzero(source.fired):
-        index, weight = columns[neuron]
-        sums[index] += weight * source.y[neuron]
+    for source in np.flatnonzero(fired):
+        index, weight = columns[source]
+        sums[index] += weight * values[source]
         macs += len(index)
     return sums, macs

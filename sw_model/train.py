@@ -149,7 +149,7 @@ class _Phase:
             self._quantize()
             self.network.to(self.device)
         if config.pruning is not None:
-            require_fit(config.pruning, self.network.config, self.network.config.tokens)
+            require_fit(config.pruning, self.network.config, self.network.config.classes)
         self.start_sparsity = 1.0 - density(self.network)
         self.masks = {name: mask.to(self.device) for name, mask in self.masks.items()}
         self.stepper = _stepper(self.network, config)
@@ -436,9 +436,10 @@ def _stepper(network: EventNetwork, config: TrainConfig) -> Stepper:
 
 
 def _require_vocabulary(loaded: Checkpoint, dataset: TextDataset) -> None:
-    if loaded.manifest.data.vocabulary != dataset.vocabulary:
+    known = loaded.text()
+    if known.vocabulary != dataset.vocabulary:
         raise UserError(
-            f"checkpoint {loaded.folder}, trained on {loaded.manifest.data.name}",
+            f"checkpoint {loaded.folder}, trained on {known.name}",
             f"has another vocabulary than {dataset.name}",
             "give the text that it was trained on",
         )

@@ -28,10 +28,19 @@ def export(
     layers = [layer.neurons for layer in model.layers]
     bits, density = model.layers[0].weight_bits, weight_density(model)
     if json:
-        figures = {"layers": layers, "tokens": model.tokens, "weight_bits": bits, "weight_density": density}
+        inputs = {"channels": model.channels} if model.channels else {"tokens": model.tokens}
+        figures = {"layers": layers, **inputs, "weight_bits": bits, "weight_density": density}
         print_json({"model": str(out), "hash": model.content_hash(), "parameters": parameter_count(model), **figures})
         return
-    table = Table("layers", "symbols", "weight bits", "weight density", "parameters", "hash", title=f"exported: {out}")
-    sizes = (" + ".join(map(str, layers)), str(model.tokens), str(bits))
+    table = Table(
+        "layers",
+        "channels" if model.channels else "symbols",
+        "weight bits",
+        "weight density",
+        "parameters",
+        "hash",
+        title=f"exported: {out}",
+    )
+    sizes = (" + ".join(map(str, layers)), str(model.channels or model.tokens), str(bits))
     table.add_row(*sizes, f"{density:.3f}", f"{parameter_count(model):,}", model.content_hash()[:12])
     Console(markup=False).print(table)

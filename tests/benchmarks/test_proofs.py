@@ -106,6 +106,7 @@ def loud_model(decoder_bias: list[int]) -> QuantizedModel:
         bias=np.array([[-limit], [0], [limit]]).repeat(5, axis=1).astype(np.int32),  # z is 0, g is 1
         threshold=np.zeros_like(layer.threshold),
     )
+    assert model.input_projection is not None
     silent = replace(model.input_projection, embedding=np.zeros_like(model.input_projection.embedding))
     weight = np.array([[1], [-1]], np.int8).repeat(5, axis=1)
     return replace(

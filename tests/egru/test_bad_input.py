@@ -14,6 +14,7 @@ import torch
 
 from hls_gen import board
 from hls_gen.board import Budget, load_board
+from sw_model.random_model import RandomModelSpec, random_model
 from tests.egru.conftest import Tiny, egru
 
 LOOP_BACK = Path(__file__).parent / "data" / "loop_back"
@@ -67,6 +68,31 @@ def test_a_missing_artifact(refused: Callable[..., str], tmp_path: Path, command
     line = refused(command, tmp_path / "absent", *out)
     assert str(tmp_path / "absent") in line
     assert "does not exist; " in line or "holds no" in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("estimate", "--lanes", 1),
+        ("boards",),
+        ("generate", "--lanes", 1),
+        ("generate", "--lanes", 1, "--backend", "hls"),
+        ("generate", "--fit", "--board", "ulx3s_85f"),
+        ("run", "--port", "/dev/null"),
+        ("evaluate",),
+    ],
+)
+def test_a_model_of_features(
+    refused: Callable[..., str], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, command: tuple[object, ...]
+) -> None:
+    folder = tmp_path_factory.mktemp("features") / "model"
+    random_model(RandomModelSpec(hidden=(4, 3), features=5, encoding="delta")).save(folder)
+    out = ("--out", tmp_path / "out") if command[0] == "generate" else ()
+    line = refused(command[0], folder, *command[1:], *out)
+    if command[0] == "evaluate":
+        assert "knows no text" in line
+    else:
+        assert "a model of 10 channels of features cannot become hardware" in line
 
 
 def test_a_missing_checkpoint_to_go_on_from(refused: Callable[..., str], tmp_path: Path) -> None:

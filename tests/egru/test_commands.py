@@ -32,7 +32,7 @@ def test_train_reads_any_text_in_words(tiny: Tiny, tmp_path: Path) -> None:
     text = tmp_path / "words.txt"
     text.write_text("one two three two\n" * 200)
     egru("train", "--config", tiny.config, "--data", text, "--unit", "words", "--steps", 1, "--out", tmp_path / "out", "--json").json()
-    known = checkpoint.load(tmp_path / "out").manifest.data
+    known = checkpoint.load(tmp_path / "out").text()
     assert (known.name, known.unit) == ("words.txt", "words")
     assert set(known.vocabulary) == {"one", "two", "three", "<eos>"}
 

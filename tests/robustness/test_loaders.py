@@ -168,6 +168,14 @@ CASES: dict[str, tuple[Callable[[], tuple[str, bytes]], str]] = {
         ),
         "disagrees with the expected|is missing from the checkpoint",
     ),
+    "a terabyte of weights of features": (
+        lambda: _changed(
+            "feature checkpoint manifest",
+            network={"hidden_sizes": [8192] * 64, "channels": 4, "classes": 2},
+            exponents={name: 1 for name in EXPONENTS if name not in ("embedding", "input")},
+        ),
+        "disagrees with the expected|is missing from the checkpoint",
+    ),
     "an unfinished training without its history": (lambda: _training(history=None), "is altered"),
     "an unfinished training of another step": (lambda: _changed("unfinished training manifest", step=99), "is altered"),
     "an optimiser of another network": (

@@ -1,11 +1,12 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from sw_model.datasets import TextDataset
-from sw_model.event_gru import EventNetwork, NetworkConfig
+from sw_model.event_gru import EventNetwork, FeatureNetworkConfig, NetworkConfig
 from sw_model.quantizers import QuantizationConfig, quantize
 
 
@@ -51,9 +52,13 @@ def text() -> TextDataset:
 def lively_network() -> Callable[..., EventNetwork]:
     """A quantised network whose gates, thresholds and biases are far from their initial values."""
 
-    def make(config: QuantizationConfig, hidden: tuple[int, ...], seed: int) -> EventNetwork:
+    def make(config: QuantizationConfig, hidden: tuple[int, ...], seed: int, channels: int = 0) -> EventNetwork:
         torch.manual_seed(seed)
-        network = EventNetwork(NetworkConfig(tokens=17, embedding_size=8, hidden_sizes=hidden, threshold_mean=0.1))
+        shape: dict[str, Any] = {"embedding_size": 8, "hidden_sizes": hidden, "threshold_mean": 0.1}
+        if channels:
+            network = EventNetwork(FeatureNetworkConfig(channels=channels, classes=5, **shape))
+        else:
+            network = EventNetwork(NetworkConfig(tokens=17, **shape))
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 if name.endswith("bias"):

@@ -28,10 +28,10 @@ def test_network_follows_the_equations_of_the_semantics() -> None:
             layer.reset_bias.normal_()
         tokens = torch.randint(0, 9, (12, 1))
         output = network(tokens)
-    x_of = network.embedding.detach().numpy()
+    x_of = network.get_parameter("embedding").detach().numpy()
     first, second = network.event_layers()
     assert second.weight is not None
-    input_weights = (network.input_weight.detach().numpy(), second.weight.detach().numpy())
+    input_weights = (network.get_parameter("input_weight").detach().numpy(), second.weight.detach().numpy())
     c, y = [np.zeros(6), np.zeros(4)], [np.zeros(6), np.zeros(4)]
     for t, token in enumerate(tokens[:, 0].tolist()):
         x = x_of[token]

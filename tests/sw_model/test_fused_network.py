@@ -92,7 +92,7 @@ def _lively(config: NetworkConfig) -> EventNetwork:
                 parameter.uniform_(0.0, 0.3)
             elif name != "embedding":
                 parameter.mul_(2.0)
-        network.embedding.uniform_(-1.0, 1.0)
+        network.get_parameter("embedding").uniform_(-1.0, 1.0)
     return network
 
 
@@ -316,7 +316,7 @@ def _wide(gpu: torch.device) -> EventNetwork:
     )
     network = EventNetwork(config)
     with torch.no_grad():
-        network.embedding.mul_(8.0)
+        network.get_parameter("embedding").mul_(8.0)
         for layer in network.event_layers():
             layer.bias.normal_()
             layer.reset_bias.normal_()

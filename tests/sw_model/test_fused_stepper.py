@@ -65,7 +65,7 @@ def _network(config: TrainConfig, seed: int = 0) -> EventNetwork:
     torch.manual_seed(seed)
     network = EventNetwork(NetworkConfig(tokens=TOKENS, **config.network.model_dump()))
     with torch.no_grad():
-        network.embedding.uniform_(-1.0, 1.0)
+        network.get_parameter("embedding").uniform_(-1.0, 1.0)
     return network
 
 
@@ -236,7 +236,7 @@ def test_two_processes_train_as_one_with_all_streams(cpu: torch.device, tmp_path
             other.kill()
     assert other.returncode == 0, errors
     second = load_file(tmp_path / "weights.safetensors")
-    assert not torch.equal(alone["embedding"], _network(_config()).embedding)
+    assert not torch.equal(alone["embedding"], _network(_config()).get_parameter("embedding"))
     for name, tensor in alone.items():
         assert torch.equal(first[name], second[name]), name
         # Sums over all streams are ordered differently.

@@ -1,10 +1,13 @@
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pytest
 
+from sw_model.input_encoding import Encoding
 from sw_model.macs import EventCounts, count_events, count_macs, weight_density
-from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.random_model import RandomModelSpec, draw_events, random_model
 from sw_model.reference import EventDrivenStream
 
 
@@ -28,6 +31,38 @@ def test_counts_equal_the_work_of_the_event_driven_stream(spec: RandomModelSpec)
     assert [int(sent.sum()) for sent in events.sent] == stream.counts.events
     assert [round(macs.event_sparse * events.steps) for macs in report.layers] == stream.counts.macs
     assert round(report.decoder.event_sparse * events.steps) == stream.counts.decoder_macs
+
+
+@pytest.mark.parametrize("encoding", ["dense", "delta"])
+def test_counts_of_features_equal_the_work_of_the_event_driven_stream(encoding: Encoding) -> None:
+    model = random_model(RandomModelSpec(hidden=(16, 12), features=5, encoding=encoding, density=0.4, seed=4))
+    inputs = draw_events(np.random.default_rng(4), model, (1, 80))
+    stream = EventDrivenStream(model)
+    for frame in inputs[0]:
+        stream.step(frame)
+    events = count_events(model, inputs)
+    report = count_macs(model, events)
+    assert events.inputs is not None
+    assert int(events.inputs.sum()) == stream.counts.input_events
+    assert events.input_density == stream.counts.input_events / (80 * model.channels)
+    assert [round(macs.event_sparse * events.steps) for macs in report.layers] == stream.counts.macs
+    assert report.layers[0].dense == 3 * 16 * (16 + model.channels)
+    assert report.input_projection == 0
+    assert weight_density(model) == pytest.approx(report.with_decoder.weight_sparse / report.with_decoder.dense)
+
+
+def test_what_comes_after_the_end_of_a_stream_is_not_counted() -> None:
+    model = random_model(RandomModelSpec(hidden=(16, 12), features=5, seed=4))
+    inputs = draw_events(np.random.default_rng(4), model, (4, 20))
+    lengths = np.array([20, 7, 1, 13])
+    together = count_events(model, inputs, lengths)
+    alone = reduce(add, (count_events(model, one[None, :length]) for one, length in zip(inputs, lengths, strict=True)))
+    assert together.steps == alone.steps == 41
+    assert together.inputs is not None
+    assert alone.inputs is not None
+    assert np.array_equal(together.inputs, alone.inputs)
+    for mine, other in zip(together.sent + together.last, alone.sent + alone.last, strict=True):
+        assert np.array_equal(mine, other)
 
 
 def test_dense_and_weight_sparse_counts() -> None:

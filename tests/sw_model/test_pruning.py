@@ -106,10 +106,10 @@ def test_a_tied_decoder_is_not_pruned(method: str) -> None:
     structure = STRUCTURES[method]
     if isinstance(structure.lanes, tuple):
         structure = structure.model_copy(update={"lanes": structure.lanes[:2]})
-    before = network.embedding.detach().clone()
+    before = network.get_parameter("embedding").detach().clone()
     masks = gradually(network, structure)
     assert masks.keys() == {"layers.0.recurrent_weight", "layers.1.recurrent_weight", "layers.1.weight"}
-    assert torch.equal(network.embedding, before)
+    assert torch.equal(network.get_parameter("embedding"), before)
     assert density(network) == pytest.approx(1 - SCHEDULE[-1], abs=0.04)
     assert all(holds(method, name, mask) for name, mask in masks.items())
 

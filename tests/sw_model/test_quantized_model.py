@@ -9,7 +9,8 @@ import pytest
 from safetensors.numpy import load, save
 
 from sw_model.errors import UserError
-from sw_model.quantized_model import MANIFEST_FILE, TENSORS_FILE, QuantizedModel
+from sw_model.model_manifest import MANIFEST_FILE, TENSORS_FILE
+from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 
 
@@ -63,6 +64,7 @@ def test_content_hash_sees_a_single_weight(model: QuantizedModel) -> None:
 
 def test_input_table_saturates_twice() -> None:
     base = random_model(RandomModelSpec(hidden=(1,), tokens=1, seed=1))
+    assert base.input_projection is not None
     projection = dataclasses.replace(
         base.input_projection,
         embedding=np.full((1, 8), 127, np.int8),
@@ -124,8 +126,8 @@ def test_broken_manifest(folder: Path, content: str) -> None:
 
 
 def test_other_version(folder: Path) -> None:
-    _edit_manifest(folder, version=2)
-    with pytest.raises(UserError, match=r"artifact version 2 .* is not the version 1"):
+    _edit_manifest(folder, version=3)
+    with pytest.raises(UserError, match=r"artifact version 3 .* is not the version 1 or 2"):
         QuantizedModel.load(folder)
 
 
