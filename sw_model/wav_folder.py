@@ -18,6 +18,7 @@ import numpy as np
 
 from sw_model.datasets import SPLITS
 from sw_model.errors import UserError
+from sw_model.feature_dataset import FeatureDataset, FeatureSplit, offsets_of
 from sw_model.input_file import read_text
 from sw_model.log_mel import LogMelConfig, log_mel
 from sw_model.strict_toml import SHOWN
@@ -48,36 +49,6 @@ class Clip:
     speaker: str | None
 
 
-@dataclass(frozen=True)
-class WavSplit:
-    """The frames of a split's clips.
-
-    Attributes:
-        features: Of all clips one after the other, uint8, shape (frames, bands).
-        lengths: Frames of each clip, int64, shape (clips,).
-        labels: Index of each clip's class, int64, shape (clips,).
-        groups: Number of each clip's speaker, int64, shape (clips,); None unless every file's name tells its speaker.
-    """
-
-    features: np.ndarray
-    lengths: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class WavFolder:
-    """What a folder of clips holds.
-
-    Attributes:
-        class_names: Sorted; a label is an index into them.
-        splits: By name, in the order of `SPLITS`.
-    """
-
-    class_names: tuple[str, ...]
-    splits: dict[str, WavSplit]
-
-
 def list_clips(folder: Path) -> dict[str, tuple[Clip, ...]]:
     """List the clips of every split, in the order of the csv file, or sorted by path.
 
@@ -99,15 +70,20 @@ def list_clips(folder: Path) -> dict[str, tuple[Clip, ...]]:
 
 
 def load_wav_folder(
-    folder: Path, config: LogMelConfig | None = None, *, mix_down: bool = False, advance: Advance | None = None
-) -> WavFolder:
+    folder: Path, config: LogMelConfig | None = None, *, mix_down: bool = False, source: str = "", advance: Advance | None = None
+) -> FeatureDataset:
     """Read every clip of a folder and turn it into log-mel frames.
 
     Args:
         folder: In one of the layouts of `list_clips`.
         config: Of the frames; None for the default.
         mix_down: Take the mean of a file's channels; without it a file of more than one is refused.
+        source: Where the recordings are from, for the data set's description.
         advance: Called after each clip with the clips done since the last call, and the total.
+
+    Returns:
+        A classification set whose features are the bytes of `sw_model.log_mel`; its groups number the speakers, sorted by name, and are
+        None unless every file's name tells its speaker.
 
     Raises:
         UserError: As `list_clips` and `read_wav` do, or when a clip is shorter than a frame's window.
@@ -118,20 +94,32 @@ def load_wav_folder(
     speakers = _speakers(clips)
     total = sum(map(len, clips.values()))
 
-    def load(split: tuple[Clip, ...]) -> WavSplit:
+    def load(split: tuple[Clip, ...]) -> FeatureSplit:
         frames = []
         for clip in split:
             frames.append(_frames(Path(folder) / clip.file, config, mix_down))
             if advance is not None:
                 advance(1, total)
-        return WavSplit(
-            features=np.concatenate(frames),
-            lengths=np.array([len(part) for part in frames], dtype=np.int64),
+        return FeatureSplit(
+            # Bytes until the end: as floats they take four times as much.
+            features=np.concatenate(frames).astype(np.float32),
+            offsets=offsets_of([len(part) for part in frames]),
             labels=np.array([classes.index(clip.word) for clip in split], dtype=np.int64),
             groups=None if speakers is None else np.array([speakers[str(clip.speaker)] for clip in split], dtype=np.int64),
         )
 
-    return WavFolder(classes, {split: load(clips[split]) for split in SPLITS})
+    train, valid, test = (load(clips[split]) for split in SPLITS)
+    return FeatureDataset(
+        name=Path(folder).resolve().name or "wav",
+        task="classification",
+        train=train,
+        valid=valid,
+        test=test,
+        feature_names=config.feature_names,
+        class_names=classes,
+        frame_rate=config.frame_rate,
+        source="; ".join(filter(None, (source, f"log-mel frames of wav files, {config}"))),
+    )
 
 
 def _frames(path: Path, config: LogMelConfig, mix_down: bool) -> np.ndarray:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from egru.output import print_json, working
+from egru.output import print_json, progress_bar, working
 
 if TYPE_CHECKING:
     from sw_model.feature_dataset import FeatureDataset
@@ -20,6 +20,7 @@ data.add_typer(imports, name="import")
 Out = Annotated[Path, typer.Option(help="Output folder.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
+Source = Annotated[str, typer.Option(help="Where the data is from and under which licence; kept with it.")]
 Share = Annotated[
     float, typer.Option(help="Share of the training split that is held out for validation; whole groups where there are any.")
 ]
@@ -77,7 +78,7 @@ def comma_separated(
     folder: Annotated[Path, typer.Argument(help="Folder with train.csv, test.csv and, if there is one, valid.csv: docs/streams.md.")],
     valid_share: Share = VALID_SHARE,
     frame_rate: FrameRate = None,
-    source: Annotated[str, typer.Option(help="Where the data is from and under which licence; kept with it.")] = "",
+    source: Source = "",
     out: Out = RUNS,
     force: Force = False,
     json: Json = False,
@@ -86,6 +87,28 @@ def comma_separated(
     from sw_model.csv_file import import_csv
 
     _make(lambda: import_csv(folder, valid_share, frame_rate, source), out, force=force, as_json=json)
+
+
+@imports.command("wav")
+def wav_files(
+    folder: Annotated[Path, typer.Argument(help="Spoken words as Arabic or Google Speech Commands has them: docs/audio_front_end.md.")],
+    mix_down: Annotated[bool, typer.Option("--mix-down", help="Take the mean of a file's channels.")] = False,
+    source: Source = "",
+    out: Out = RUNS,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Recordings of words, as 40 log-mel bands in 50 frames a second."""
+    from sw_model.output_folder import require_free
+    from sw_model.wav_folder import load_wav_folder
+
+    require_free(out, force=force)
+    with progress_bar() as bar:
+        task = bar.add_task(f"reading {folder}", total=None)
+        dataset = load_wav_folder(
+            folder, mix_down=mix_down, source=source, advance=lambda clips, total: bar.update(task, advance=clips, total=total)
+        )
+    _make(lambda: dataset, out, force=force, as_json=json)
 
 
 @data.command()

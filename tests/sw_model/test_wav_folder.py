@@ -58,14 +58,16 @@ def with_lists(tmp_path: Path) -> Path:
 def test_clips_of_csv_files_become_sequences(with_csv: Path) -> None:
     done: list[tuple[int, int]] = []
     data = load_wav_folder(with_csv, CONFIG, advance=lambda clips, total: done.append((clips, total)))
-    train, valid, test = (data.splits[name] for name in ("train", "valid", "test"))
-    assert data.class_names == ("word a", "word b")
+    assert (data.name, data.task, data.class_names, data.frame_rate) == ("words", "classification", ("word a", "word b"), 400.0)
+    assert data.feature_names == CONFIG.feature_names
     assert done == [(1, 5)] * 5
-    assert [split.lengths.tolist() for split in (train, valid, test)] == [[1, 2, 4], [1], [2]]
-    assert [split.labels.tolist() for split in (train, valid, test)] == [[1, 0, 1], [0], [1]]
-    assert [split.groups is not None and split.groups.tolist() for split in (train, valid, test)] == [[3, 3, 1], [0], [2]]
+    assert data.train.offsets.tolist() == [0, 1, 3, 7]
+    assert data.test.offsets.tolist() == [0, 2]
+    splits = (data.train, data.valid, data.test)
+    assert [split.labels is not None and split.labels.tolist() for split in splits] == [[1, 0, 1], [0], [1]]
+    assert [split.groups is not None and split.groups.tolist() for split in splits] == [[3, 3, 1], [0], [2]]
     clips = [read_wav(with_csv / "dataset" / f"{name}.wav", CONFIG.sample_rate) for name in CSV_CLIPS["train"]]
-    assert np.array_equal(train.features, np.concatenate([log_mel(clip, CONFIG) for clip in clips]))
+    assert np.array_equal(data.train.features, np.concatenate([log_mel(clip, CONFIG) for clip in clips]))
 
 
 def test_what_the_lists_do_not_name_is_for_training(with_lists: Path) -> None:
@@ -84,7 +86,7 @@ def test_what_the_lists_do_not_name_is_for_training(with_lists: Path) -> None:
 
 def test_without_a_speaker_in_every_name_there_are_no_groups(with_lists: Path) -> None:
     write_clips(with_lists, {"yes/recording.wav": 60})
-    assert load_wav_folder(with_lists, CONFIG).splits["train"].groups is None
+    assert load_wav_folder(with_lists, CONFIG).train.groups is None
 
 
 REFUSED: dict[str, tuple[dict[str, bytes | None], str]] = {
