@@ -8,6 +8,7 @@ import hashlib
 import json
 import lzma
 import shutil
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +57,8 @@ from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.readout import Readout
 from sw_model.train import progress_folder, run_phase
 from sw_model.train_config import RECIPES, TrainConfig
+from sw_model.wav_file import read_wav
+from sw_model.wav_folder import CSV_FILES, list_clips
 
 SPEC = RandomModelSpec(hidden=(3, 2), tokens=4, classes=4)
 FORMATS = Formats(event_bits=2, state_bits=8, gate_bits=4, preact_bits=8, preact_frac=4)
@@ -297,6 +300,7 @@ def _make_pretrained(folder: Path) -> None:
 
 
 _RASTER, _ENERGY = "raster.npz", "horowitz-45nm.toml"
+_WAV, _WAV_RATE = "clip.wav", 16_000
 
 
 def _make_sweep(folder: Path) -> None:
@@ -344,6 +348,18 @@ def _make_table(folder: Path) -> None:
 
 def _make_energy(folder: Path) -> None:
     shutil.copyfile(MODELS / _ENERGY, folder / _ENERGY)
+
+
+def _make_wav(folder: Path) -> None:
+    with wave.open(str(folder / _WAV), "wb") as writer:
+        writer.setparams((2, 3, _WAV_RATE, 0, "NONE", "NONE"))
+        writer.writeframes(bytes(range(60)))
+
+
+def _make_clips(folder: Path) -> None:
+    for number, name in enumerate(CSV_FILES.values()):
+        (folder / f"{number}.wav").touch()
+        (folder / name).write_text(f"file,class\n{number}.wav,word\n")
 
 
 class HostileDevice:
@@ -442,5 +458,7 @@ LOADERS = (
     Loader("sweep", "sweep.toml", _make_sweep, lambda folder: expand(load_sweep(folder / "sweep.toml", {}, {}))),
     Loader("table of a sweep", SWEEP_FILE, _make_table, lambda folder: collect([read_sweep(folder)])),
     Loader("events of a sweep", _RASTER, _make_table, lambda folder: read_raster(folder / _RASTER)),
+    Loader("wav file", _WAV, _make_wav, lambda folder: read_wav(folder / _WAV, _WAV_RATE, mix_down=True)),
+    Loader("list of clips", CSV_FILES["train"], _make_clips, list_clips),
     Loader("energy model", _ENERGY, _make_energy, lambda folder: load_energy_model(str(folder / _ENERGY))),
 )

@@ -150,9 +150,9 @@ they mean: a value of a JSON or TOML file, the header of a tensor file. Hashes a
 accident, not a writer.
 
 **Limits.** Descriptions (JSON) 16 MiB and 64 levels, configurations (TOML) 16 KiB, texts 128 MiB unpacked, tensors of a model 2 GiB,
-memories of a swappable design 16 Mbit, a routed design 256 MiB, a source 64 MiB. A checkpoint's shapes are compared before memory is
-taken for them. A device on a serial line that never stops talking is given up after the last attempt; what it says of itself is checked
-before it is used.
+memories of a swappable design 16 Mbit, a routed design 256 MiB, a source 64 MiB, a wav file 64 MiB. A checkpoint's shapes are compared
+before memory is taken for them. A device on a serial line that never stops talking is given up after the last attempt; what it says of
+itself is checked before it is used.
 
 **Kills.** `tests/robustness/test_kills.py` ends a writer at its first change of a file, at its second, and so on to the last, by Ctrl-C
 and by a death after which nothing more is written, and looks at what is left; a few true SIGKILLs of the command line come on top.

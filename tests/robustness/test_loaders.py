@@ -184,6 +184,8 @@ CASES: dict[str, tuple[Callable[[], tuple[str, bytes]], str]] = {
     ),
     "braces that nest": (lambda: ("HLS source", b"struct a{" * 2000 + b"}" * 2000), "are nested too deep"),
     "comparisons that may be templates": (lambda: ("HLS source", b"void g(){" + b"a<" * 1500 + b"}"), ""),
+    "4 GiB of samples": (lambda: _replaced("wav file", b"data" + (60).to_bytes(4, "little"), b"data\xff\xff\xff\xff"), "holds 60"),
+    "a name of 100000 signs": (lambda: _replaced("list of clips", b"0.wav", b"a" * 100_000), "a{200} in train.csv is not in"),
     "lone surrogates": (lambda: _changed("pretrained figures", where="\ud800"), "pretrained|figures.json"),
 }
 
