@@ -19,6 +19,7 @@ SEQUENCE, LABEL, GROUP, TARGET = "sequence", "label", "group", "target:"
 MAX_CSV_BYTES = 1 << 28
 #: Letters of a value that a message shows.
 SHOWN = 80
+LARGEST = float(np.finfo(np.float32).max)
 REMEDY = "give CSV as docs/streams.md describes it"
 
 
@@ -94,14 +95,18 @@ def numbers(texts: list[str], count: int, what: str) -> list[float]:
     """Return the numbers of a line.
 
     Raises:
-        UserError: When there are more or fewer than ``count``, or one is no number.
+        UserError: When there are more or fewer than ``count``, or one is no finite number.
     """
     if len(texts) != count:
         raise UserError(what, f"has {len(texts)} numbers, not {count}", "mend that line")
     try:
-        return [float(text) for text in texts]
+        values = [float(text) for text in texts]
     except ValueError as error:
         raise UserError(what, f"holds what is no number ({str(error)[:SHOWN]})", "mend that line") from None
+    for value in values:
+        if not abs(value) <= LARGEST:
+            raise UserError(what, f"holds {value}, which is not finite in 32 bits", "mend that line, or leave out its sequence")
+    return values
 
 
 def _by_number(name: str) -> tuple[bool, int, str]:
@@ -154,8 +159,10 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         for cells in reader:
             if cells:
                 yield reader.line_num, [cell.strip() for cell in cells]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"line {reader.line_num + 1} of {path}", f"is not CSV in UTF-8 ({error})", REMEDY) from None
+    except csv.Error as error:
+        raise UserError(f"line {reader.line_num} of {path}", f"is not CSV ({error})", REMEDY) from None
+    except UnicodeDecodeError:
+        raise UserError(f"CSV file {path}", "is not UTF-8", REMEDY) from None
 
 
 def _columns(header: list[str], path: Path) -> _Columns:
@@ -174,11 +181,10 @@ def _split(table: _Table, classes: list[str], groups: list[str], path: Path) -> 
     label_of, group_of = ({name: number for number, name in enumerate(names)} for names in (classes, groups))
     if unknown := next((label for label in table.labels if label not in label_of), None):
         raise UserError(f"class {unknown[:SHOWN]!r} in {path}", "is not in train.csv", "train on every class")
-    with np.errstate(over="ignore"):  # an infinity is refused where its frame can be named
-        features, targets = (
-            np.frombuffer(values, np.float64).astype(np.float32).reshape(sum(table.lengths), -1) if values else None
-            for values in (table.features, table.targets)
-        )
+    features, targets = (
+        np.frombuffer(values, np.float64).astype(np.float32).reshape(sum(table.lengths), -1) if values else None
+        for values in (table.features, table.targets)
+    )
     assert features is not None  # there are columns of features, and rows
     return FeatureSplit(
         features,

@@ -2,6 +2,7 @@
 
 import math
 import struct
+import sys
 import zlib
 from io import BytesIO
 from lzma import LZMAError
@@ -68,6 +69,7 @@ def _array(data: bytearray) -> np.ndarray:
     if min(shape, default=1) < 1 or math.prod(shape) * dtype.itemsize != len(data) - place:
         raise ValueError(f"{len(data) - place} bytes are not {dtype} of shape {shape}")
     values: np.ndarray = np.frombuffer(data, dtype, offset=place).reshape(shape, order="F" if by_columns else "C")
-    if dtype.kind == "U":
-        values.tolist()  # a ValueError where a number is no sign of Unicode
+    # What no text can hold ends in a SystemError where it is made one.
+    if dtype.kind == "U" and np.frombuffer(data, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=place).max() > sys.maxunicode:
+        raise ValueError("text holds what is no sign of Unicode")
     return values

@@ -89,9 +89,7 @@ def _text(raw: bytes, path: Path, number: int) -> str:
 
 def _class_names(header: dict[str, str], path: Path) -> tuple[str, ...]:
     if header.get("timestamps", "false").lower() != "false":
-        raise UserError(
-            f"@timeStamps {header['timestamps'][:SHOWN]} of {path}", "is not read", "give a file whose frames follow at one rate"
-        )
+        raise UserError(f"@timeStamps of {path}", "are not read", "give a file whose frames follow at one rate")
     if header.get("targetlabel", "false").lower() != "false":
         rule = "is a regression with one number for each sequence, which is not read"
         raise UserError(f"time series file {path}", rule, "give a classification, or bring it into CSV with a target for each frame")

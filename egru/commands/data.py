@@ -143,7 +143,7 @@ def show(
         print_json(found)
         return
     console = Console(markup=False)
-    console.print(_splits_table(source, found))
+    _print_splits(console, source, found)
     if found["classes"]:
         console.print(_classes_table(found))
     console.print(_features_table(found))
@@ -172,20 +172,21 @@ def _make(load: Callable[[], "FeatureDataset"], out: Path, *, force: bool, as_js
         print_json({"dataset": str(out)} | found)
         return
     console = Console(markup=False)
-    console.print(_splits_table(str(out), found))
+    _print_splits(console, str(out), found)
     _print_remarks(console, found)
 
 
-def _splits_table(where: str, found: dict[str, Any]) -> Table:
+def _print_splits(console: Console, where: str, found: dict[str, Any]) -> None:
     kinds = f"{len(found['classes'])} classes" if found["classes"] else f"{len(found['targets'])} targets"
     rate = "" if found["frame_rate"] is None else f", {found['frame_rate']:g} frames per second"
-    title = f"{where}: {found['name']}, {found['task']}, {len(found['features'])} features, {kinds}{rate}"
-    table = Table("split", "sequences", "frames", "shortest", "median", "longest", "groups", title=title)
+    said = f"{where}: {found['name']}, {found['task']}, {len(found['features'])} features, {kinds}{rate}"
+    console.print(said, soft_wrap=True, highlight=False)
+    table = Table("split", "sequences", "frames", "shortest", "median", "longest", "groups")
     for name, split in found["splits"].items():
         lengths = [f"{split['lengths'][key]:,g}" for key in ("min", "median", "max")]
         groups = "-" if split["groups"] is None else str(split["groups"])
         table.add_row(name, f"{split['sequences']:,}", f"{split['frames']:,}", *lengths, groups)
-    return table
+    console.print(table)
 
 
 def _classes_table(found: dict[str, Any]) -> Table:
