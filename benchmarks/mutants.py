@@ -40,6 +40,7 @@ TARGETS: tuple[Target, ...] = (
     _target("column_walker", "test_column_walker[engine]", 40),
     _target("column_walker", "test_column_walker[groups of gates]", 40),
     _target("crc32", "test_crc32", 40),
+    _target("feature_words", "test_feature_words[13-4-8]", 40),
     _target("fifo", "test_fifo[21-5]", 40),
     _target("frame_buffer", "test_frame_buffer", 40),
     _target("frame_receiver", "test_frame_receiver", 40),

@@ -1,16 +1,16 @@
 // UART host link: executes the requests of a host, one at a time, and answers each (docs/host_link.md is normative).
 //
-// The words of STEP, tokens or those of a feature stream, go out on m_axis as fast as the core takes them, while the logits that come back on s_axis,
-// `Classes` words a step, are reduced to answers; a STEP is over when it has an answer for each word that ends a step of the core, so that then the core has no
-// whole step under way. A word ends a step when its low `ValueBits` bits are 0: every token does. READ,
+// The words of STEP, tokens or those of a feature stream, go out on m_axis as fast as the core takes them, while the logits that come back on
+// s_axis, `Classes` words a step of the core, are reduced to answers. A word ends a step when its low `ValueBits` bits are 0: every token does. A STEP is
+// over when all its words have gone out and each that ends a step has its answer: between requests the core has no ended step under way. READ,
 // WRITE and FILL are accesses on m_axil, one after another. `LogitStore` keeps the last step's logits for LOGITS.
 //
 // Payloads of request and reply live in the two halves of `u_buffer`. A request writes its half while `StListen`; then it is read there, and the
 // reply is written to the other half, where it stays until the next request is executed, so that it can be sent again.
 module egru_uart_bridge #(
   parameter int unsigned ClocksPerBit = 16,
-  parameter int unsigned MaxTokens = 32,  // words of a STEP
-  parameter int unsigned ValueBits = 0,   // of a word of a feature stream; 0: tokens
+  parameter int unsigned MaxTokens = 32,  // of a STEP, or words of a feature stream
+  parameter int unsigned ValueBits = 0,   // of the value in such a word; 0: tokens
   parameter int unsigned Classes = 32,
   parameter bit          LogitStore = 1'b1
 ) (
@@ -52,6 +52,7 @@ module egru_uart_bridge #(
   output logic        m_axil_rready
 );
   localparam int unsigned ClassBits = (Classes > 1) ? $clog2(Classes) : 1;
+  localparam logic [15:0] ValueMask = 16'((1 << ValueBits) - 1);
 
   localparam logic [3:0] Version = 4'd1;
 
@@ -223,7 +224,8 @@ module egru_uart_bridge #(
   // ---- execution ------------------------------------------------------------------------------------------------------------------------
   logic [15:0] address_q, address_d;
   logic [2:0]  byte_q, byte_d, error_q, error_d;
-  logic [5:0]  left_q;  // words of a STEP that have not gone out, or still want an answer
+  logic [5:0]  left_q;     // words of a STEP that have not gone out, or have no answer yet and are to get one
+  logic        event_out;  // a word goes out that gets none
   logic        aw_pending_q, aw_pending_d, w_pending_q, w_pending_d, ar_pending_q, ar_pending_d;
   logic        last_byte, writes, over, answer_valid;
   logic [1:0]  stored_index;
@@ -383,14 +385,8 @@ module egru_uart_bridge #(
     end
   end
 
-  assign answer_o = state_q == StStep && answer_valid && last_byte;
-
-  logic event_out;  // a word that gets no answer has gone out
-  if (ValueBits > 0) begin : gen_events
-    assign event_out = m_axis_tvalid && m_axis_tready && m_axis_tdata[ValueBits-1:0] != '0;
-  end else begin : gen_tokens
-    assign event_out = 1'b0;
-  end
+  assign answer_o  = state_q == StStep && answer_valid && last_byte;
+  assign event_out = m_axis_tvalid && m_axis_tready && (m_axis_tdata & ValueMask) != '0;
 
   // In HELLO's reply error and kind are 0, and so are its last two bytes.
   always_comb begin
