@@ -326,7 +326,7 @@ PROOFS: tuple[Proof, ...] = (
             "words_of_the_request": "the words of a STEP are the pairs of bytes of its request, each once, in order",
             "step_is_whole": "a STEP is done only when the core owes nothing more",
             "every_logit_taken": "the core owes logits only during a STEP",
-            "answers_its_words": "a STEP ends when all its words and all their logits are taken, and it has an answer for each that ends a step",
+            "answers_its_words": "a STEP ends when its words and all their logits are taken, with an answer for each that ends a step",
             "stable_address": "AWVALID, ARVALID and their addresses hold until they are taken",
             "stable_data": "WVALID and WDATA hold until WREADY",
             "whole_words": "every write is of a whole word; no protection bits",
