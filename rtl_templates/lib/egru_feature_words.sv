@@ -1,8 +1,8 @@
 // Words of a feature stream become the events and end items that a block takes.
 //
-// A word is {index, value}, the value in its low EventBits bits (docs/host_link.md, "Words of a feature stream"). A value of 0 ends a time step, and with `last_i`
-// the sequence; any other is an event of channel `index`. Wrong is an event of no channel, which is dropped; an event with `last_i`, which loses it; an end
-// with an index, which is an end all the same. `error_o` says so in the cycle in which the word is taken.
+// A word is {index, value}, the value in its low EventBits bits (docs/host_link.md, "Words of a feature stream"). A value of 0 ends a time step, and
+// with `last_i` the sequence; any other is an event of channel `index`. Wrong is an event of no channel, which is dropped; an event with `last_i`,
+// which loses it; an end with an index, which is an end all the same. `error_o` says so in the cycle in which the word is taken.
 //
 // An item is offered in the cycle of its word: nothing is held here.
 module egru_feature_words #(

@@ -1,9 +1,9 @@
 // UART host link: executes the requests of a host, one at a time, and answers each (docs/host_link.md is normative).
 //
-// The words of STEP, tokens or those of a feature stream, go out on m_axis as fast as the core takes them, while the logits that come back on
-// s_axis, `Classes` words a step of the core, are reduced to answers. A word ends a step when its low `ValueBits` bits are 0: every token does. A STEP is
-// over when all its words have gone out and each that ends a step has its answer: between requests the core has no ended step under way. READ,
-// WRITE and FILL are accesses on m_axil, one after another. `LogitStore` keeps the last step's logits for LOGITS.
+// The words of STEP, tokens or those of a feature stream, go out on m_axis as fast as the core takes them, while the logits that come back on s_axis,
+// `Classes` words a step of the core, are reduced to answers. A word ends a step when its low `ValueBits` bits are 0: every token does. A STEP is
+// over when all its words have gone out and each that ends a step has its answer: between requests the core has no ended step under way. READ, WRITE
+// and FILL are accesses on m_axil, one after another. `LogitStore` keeps the last step's logits for LOGITS.
 //
 // Payloads of request and reply live in the two halves of `u_buffer`. A request writes its half while `StListen`; then it is read there, and the
 // reply is written to the other half, where it stays until the next request is executed, so that it can be sent again.
