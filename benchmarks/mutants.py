@@ -40,6 +40,7 @@ TARGETS: tuple[Target, ...] = (
     _target("column_walker", "test_column_walker[engine]", 40),
     _target("column_walker", "test_column_walker[groups of gates]", 40),
     _target("crc32", "test_crc32", 40),
+    _target("feature_words", "test_feature_words[13-4-8]", 40),
     _target("fifo", "test_fifo[21-5]", 40),
     _target("frame_buffer", "test_frame_buffer", 40),
     _target("frame_receiver", "test_frame_receiver", 40),
@@ -83,11 +84,6 @@ REASONS: dict[tuple[str, str], str] = {
         "egru_frame_sender",
         "inv $logic_and$egru_frame_sender.sv:56$21.B[0]",
     ): "the CRC begins while the last byte is divided instead of after it; its first byte waits for the division either way",
-    ("egru_uart_bridge", "const0 $eq$egru_uart_bridge.sv:234$810.A[1]"): "takes kind 6 for FILL, too: it is refused before it is executed",
-    (
-        "egru_uart_bridge",
-        "const0 $procmux$1612_CMP0.A[2]",
-    ): "the address is lost in StSend, when its request is over: the next one brings its own",
     ("egru_update_unit", "cnot0 u_blend.x_i[5] by [7]"): "of the 10 bits that are dropped here, rounding half up sees the highest only",
     ("egru_update_unit", "inv $procmux$4017.B[0]"): "of the 4 bits of a sum that are dropped, rounding half up sees the highest only",
     **{

@@ -20,8 +20,8 @@ MAX_FRAME = HEAD_BYTES + MAX_PAYLOAD + CRC_BYTES
 RESYNC = bytes(MAX_FRAME - 1)
 """What ends any frame the device may believe itself in: as many bytes as can follow a sync byte, none of them a sync byte."""
 
-LAST_TOKEN = 0x8000
-"""Bit of a token in STEP: it is the last of its sequence."""
+LAST_WORD = 0x8000
+"""Bit of a word in STEP: it is the last of its sequence."""
 HAS_LOGITS = 0x01
 """Bit of the flags in HELLO's reply: the device answers LOGITS."""
 
@@ -154,13 +154,13 @@ class FrameDecoder:
         return Frame(checked[0] & 15, checked[1], checked[3:], checked[0] >> 4)
 
 
-def step_payload(tokens: Iterable[tuple[int, bool]]) -> bytes:
-    """Return STEP's payload for ``tokens``, each with whether it is the last of its sequence."""
-    return b"".join(struct.pack("<H", token | (LAST_TOKEN if last else 0)) for token, last in tokens)
+def step_payload(words: Iterable[tuple[int, bool]]) -> bytes:
+    """Return STEP's payload for ``words``, tokens or those of a feature stream, each with whether it is the last of its sequence."""
+    return b"".join(struct.pack("<H", word | (LAST_WORD if last else 0)) for word, last in words)
 
 
 def step_answers(payload: bytes) -> list[tuple[int, int]]:
-    """Return class and logit of every step in the payload of STEP's reply.
+    """Return class and logit of every time step that ended, in the payload of STEP's reply.
 
     Raises:
         ValueError: When its length is no multiple of 6.

@@ -39,6 +39,25 @@ PROOFS: tuple[Proof, ...] = (
         fault=Fault("egru_arbiter", "assign ready_o = grant &", "assign ready_o = valid_i &", "one_grant"),
     ),
     Proof(
+        module="egru_feature_words",
+        properties={
+            "event_of_its_word": "a word with a value becomes an event of its channel, with its value and without the mark of an end",
+            "end_of_its_word": "a word without one becomes an end, with its mark, and without an index",
+            "item_or_dropped": "an item is offered for every word but one of no channel, and for nothing else",
+            "once": "a word is taken in the cycle in which its item is, or at once when there is none",
+            "stable_payload": _STABLE,
+            "wrong_words_are_said": "an error for each word that is wrong, in the cycle in which it is taken, and no other",
+            "step_under_way": "begun exactly while the last word taken is no end",
+        },
+        depth=2,
+        shapes=(
+            {"Channels": 5, "IndexBits": 3, "EventBits": 4},
+            {"Channels": 1, "IndexBits": 1, "EventBits": 2},
+            {"Channels": 8, "IndexBits": 3, "EventBits": 12},
+        ),
+        fault=Fault("egru_feature_words", "assign ready_o = ready_i || !item;", "assign ready_o = ready_i;", "once"),
+    ),
+    Proof(
         module="egru_layer_counters",
         properties={
             "nothing_lost": "word and small counter together are the sum of all increments since the last clear, modulo 2^CounterBits",
@@ -303,11 +322,11 @@ PROOFS: tuple[Proof, ...] = (
     Proof(
         module="egru_uart_bridge",
         properties={
-            "stable_token": "TVALID, TDATA and TLAST of a token hold until TREADY",
-            "tokens_of_the_request": "the tokens of a STEP are the pairs of bytes of its request, each once, in order",
+            "stable_word": "TVALID, TDATA and TLAST of a word hold until TREADY",
+            "words_of_the_request": "the words of a STEP are the pairs of bytes of its request, each once, in order",
             "step_is_whole": "a STEP is done only when the core owes nothing more",
             "every_logit_taken": "the core owes logits only during a STEP",
-            "answers_its_tokens": "a STEP ends after all its tokens, and all their logits, have been taken",
+            "answers_its_words": "a STEP ends when its words and all their logits are taken, with an answer for each that ends a step",
             "stable_address": "AWVALID, ARVALID and their addresses hold until they are taken",
             "stable_data": "WVALID and WDATA hold until WREADY",
             "whole_words": "every write is of a whole word; no protection bits",
@@ -317,8 +336,8 @@ PROOFS: tuple[Proof, ...] = (
             **_OWN,
         },
         depth=3,
-        shapes=({"MaxTokens": 2}, {"MaxTokens": 42, "Classes": 3, "LogitStore": 0}),
-        fault=Fault("egru_uart_bridge", "used = m_axis_tready;", "used = 1'b1;", "stable_token", 24),
+        shapes=({"MaxTokens": 2}, {"MaxTokens": 42, "Classes": 3, "LogitStore": 0}, {"MaxTokens": 42, "ValueBits": 3}),
+        fault=Fault("egru_uart_bridge", "used = m_axis_tready;", "used = 1'b1;", "stable_word", 24),
         cut=("egru_uart_rx", "egru_uart_tx", "egru_crc32", "egru_frame_receiver", "egru_frame_sender", "egru_frame_buffer"),
         quick=False,
     ),

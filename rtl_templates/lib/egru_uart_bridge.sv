@@ -1,14 +1,16 @@
 // UART host link: executes the requests of a host, one at a time, and answers each (docs/host_link.md is normative).
 //
-// Tokens of STEP go out on m_axis as fast as the core takes them, while the logits that come back on s_axis, `Classes` words a step, are reduced
-// to answers; a STEP is over when it has an answer for each token, so that between requests the core has nothing under way. READ,
-// WRITE and FILL are accesses on m_axil, one after another. `LogitStore` keeps the last step's logits for LOGITS.
+// The words of STEP, tokens or those of a feature stream, go out on m_axis as fast as the core takes them, while the logits that come back on s_axis,
+// `Classes` words a step of the core, are reduced to answers. A word ends a step when its low `ValueBits` bits are 0: every token does. A STEP is
+// over when all its words have gone out and each that ends a step has its answer: between requests the core has no ended step under way. READ, WRITE
+// and FILL are accesses on m_axil, one after another. `LogitStore` keeps the last step's logits for LOGITS.
 //
 // Payloads of request and reply live in the two halves of `u_buffer`. A request writes its half while `StListen`; then it is read there, and the
 // reply is written to the other half, where it stays until the next request is executed, so that it can be sent again.
 module egru_uart_bridge #(
   parameter int unsigned ClocksPerBit = 16,
-  parameter int unsigned MaxTokens = 32,
+  parameter int unsigned MaxTokens = 32,  // of a STEP, or words of a feature stream
+  parameter int unsigned ValueBits = 0,   // of the value in such a word; 0: tokens
   parameter int unsigned Classes = 32,
   parameter bit          LogitStore = 1'b1
 ) (
@@ -50,6 +52,7 @@ module egru_uart_bridge #(
   output logic        m_axil_rready
 );
   localparam int unsigned ClassBits = (Classes > 1) ? $clog2(Classes) : 1;
+  localparam logic [15:0] ValueMask = 16'((1 << ValueBits) - 1);
 
   localparam logic [3:0] Version = 4'd1;
 
@@ -221,7 +224,8 @@ module egru_uart_bridge #(
   // ---- execution ------------------------------------------------------------------------------------------------------------------------
   logic [15:0] address_q, address_d;
   logic [2:0]  byte_q, byte_d, error_q, error_d;
-  logic [5:0]  answers_q;
+  logic [5:0]  left_q;     // words of a STEP that have not gone out, or have no answer yet and are to get one
+  logic        event_out;  // a word goes out that gets none
   logic        aw_pending_q, aw_pending_d, w_pending_q, w_pending_d, ar_pending_q, ar_pending_d;
   logic        last_byte, writes, over, answer_valid;
   logic [1:0]  stored_index;
@@ -267,7 +271,7 @@ module egru_uart_bridge #(
       StStep: begin
         push = answer_valid;
         used = m_axis_tready;
-        if (answers_q == length[6:1]) state_d = StDone;
+        if (left_q == '0) state_d = StDone;
       end
       StAddress: begin
         used = 1'b1;
@@ -372,8 +376,8 @@ module egru_uart_bridge #(
     address_q <= address_d;
     byte_q    <= byte_d;
     stored_byte_q <= stored[8*stored_index +: 8];
-    if (state_q == StDecide) answers_q <= '0;
-    else if (answer_o) answers_q <= answers_q + 1'b1;
+    if (state_q == StDecide) left_q <= length[6:1];
+    else left_q <= left_q - 6'(answer_o) - 6'(event_out);
     if (state_q == StDone) begin
       last_sequence_q <= sequence_number;
       reply_kind_q    <= (error_q == ErrorNone) ? kind : KindError;
@@ -381,7 +385,8 @@ module egru_uart_bridge #(
     end
   end
 
-  assign answer_o = state_q == StStep && answer_valid && last_byte;
+  assign answer_o  = state_q == StStep && answer_valid && last_byte;
+  assign event_out = m_axis_tvalid && m_axis_tready && (m_axis_tdata & ValueMask) != '0;
 
   // In HELLO's reply error and kind are 0, and so are its last two bytes.
   always_comb begin
@@ -425,6 +430,7 @@ module egru_uart_bridge #(
 `ifndef SYNTHESIS
   initial begin
     if (MaxTokens < 1 || MaxTokens > 42) $fatal(1, "egru_uart_bridge: MaxTokens=%0d must be 1 to 42, for the reply to fit a frame", MaxTokens);
+    if (ValueBits > 14) $fatal(1, "egru_uart_bridge: ValueBits=%0d must be 0 to 14, for a word of 15 bits to have an index", ValueBits);
     if (Classes < 1 || Classes > 65536) $fatal(1, "egru_uart_bridge: Classes=%0d must be 1 to 65536", Classes);
   end
   always_ff @(posedge clk_i or negedge rst_ni) begin

@@ -1,5 +1,9 @@
-"""egru_uart_bridge: every request is executed once and answered, whatever happens on the line; tokens are counted at the core."""
+"""egru_uart_bridge: every request is executed once and answered, whatever happens on the line; words are counted at the core.
 
+With ``ValueBits`` the words are those of a feature stream, of which only some end a step; otherwise they are tokens.
+"""
+
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -57,39 +61,41 @@ class Registers:
 
 
 class Core:
-    """Takes tokens and, unless it is held, gives random logits for each.
+    """Takes words and, unless it is held, gives random logits for each that ends a step.
 
     Attributes:
-        tokens: What was taken: token and whether it was the last of its sequence.
-        logits: Of every token, in their order.
+        words: What was taken: word and whether it was the last of its sequence.
+        logits: Of every step, in their order.
         held: While it is true no step begins to be answered.
-        sink: Takes the tokens when they have to wait; None when they never do.
+        sink: Takes the words when they have to wait; None when they never do.
     """
 
     def __init__(self, dut: Any, pace: Pace, rng: random.Random) -> None:
-        self.tokens: list[tuple[int, bool]] = []
+        self.words: list[tuple[int, bool]] = []
         self.logits: list[list[int]] = []
         self.held = False
+        self._steps: list[bool] = []  # whether each was the last of its sequence
         self._given = 0
         self._rng = rng
+        self._value_mask = (1 << int(dut.ValueBits.value)) - 1
         self._classes = int(dut.Classes.value)
         link = Link.of(dut, "m_axis_tvalid", "m_axis_tready", "m_axis_tdata", "m_axis_tlast")
-        self.sink = None if pace is Pace.FULL else StreamSink(link, pace, rng, "tokens", self._take)
+        self.sink = None if pace is Pace.FULL else StreamSink(link, pace, rng, "words", self._take)
         if self.sink is None:
             cocotb.start_soon(self._take_at_once(link))
         self.source = StreamSource(Link.of(dut, "s_axis_tvalid", "s_axis_tready", "s_axis_tdata", "s_axis_tlast"), pace, rng)
 
     @property
     def answers(self) -> list[tuple[int, int]]:
-        """Class and logit of every token's answer: the largest logit, of several the first."""
+        """Class and logit of every step's answer: the largest logit, of several the first."""
         return [(row.index(max(row)), max(row)) for row in self.logits]
 
     def give(self, *words: int, last: bool = False) -> None:
-        """Give words that no token asked for; ``last`` marks the last one."""
+        """Give words that no step asked for; ``last`` marks the last one."""
         self.source.send(*((word & 0xFFFF_FFFF, int(last and place == len(words) - 1)) for place, word in enumerate(words)))
 
     async def _take_at_once(self, link: Link) -> None:
-        """Take every token in its first cycle. Most cycles wait for the line: unlike a `StreamSink` it does nothing in them."""
+        """Take every word in its first cycle. Most cycles wait for the line: unlike a `StreamSink` it does nothing in them."""
         link.ready.value = 1
         while True:
             await RisingEdge(link.valid)
@@ -100,7 +106,10 @@ class Core:
                 await RisingEdge(link.clock)
 
     def _take(self, item: tuple[int, ...]) -> None:
-        self.tokens.append((item[0], bool(item[1])))
+        self.words.append((item[0], bool(item[1])))
+        if item[0] & self._value_mask:
+            return
+        self._steps.append(bool(item[1]))
         # few different values: ties are as frequent as winners; far ones: the comparison is signed and of full width
         choices = self._rng.choice([[-(1 << 31), -1, 0, 5, (1 << 31) - 1], [-7, -6], [3, 3, 2], range(-(1 << 31), 1 << 31)])
         self.logits.append([self._rng.choice(choices) for _ in range(self._classes)])
@@ -108,11 +117,11 @@ class Core:
             self.release()
 
     def release(self) -> None:
-        """Hold no longer: answer all tokens taken so far."""
+        """Hold no longer: answer all steps ended so far."""
         self.held = False
-        for step in range(self._given, len(self.tokens)):
-            self.give(*self.logits[step], last=self.tokens[step][1])
-        self._given = len(self.tokens)
+        for step in range(self._given, len(self._steps)):
+            self.give(*self.logits[step], last=self._steps[step])
+        self._given = len(self._steps)
 
 
 class Bench:
@@ -125,7 +134,8 @@ class Bench:
         self.core = Core(dut, pace, self.rng)
         self.host = LinkHost(dut.rx_i, dut.tx_o, int(dut.ClocksPerBit.value) * CLOCK_PERIOD_NS)
         self.errors = self.answered = 0
-        self.max_tokens = int(dut.MaxTokens.value)
+        self.max_words = int(dut.MaxTokens.value)
+        self.value_bits = int(dut.ValueBits.value)
         self.classes = int(dut.Classes.value)
         self.has_logits = bool(int(dut.LogitStore.value))
         self._pace = pace
@@ -146,16 +156,25 @@ class Bench:
     async def open(self) -> None:
         """Open a session."""
         await self.host.send(Frame(Kind.HELLO, 0))
-        assert await self.host.reply() == Frame(Kind.HELLO, 0, bytes([self.max_tokens, HAS_LOGITS * self.has_logits, 0, 0]))
+        assert await self.host.reply() == Frame(Kind.HELLO, 0, bytes([self.max_words, HAS_LOGITS * self.has_logits, 0, 0]))
 
-    async def step(self, count: int) -> None:
-        """Execute a STEP with random tokens and check its answers."""
-        done = len(self.core.tokens)
-        tokens = [(self.rng.getrandbits(15), self.rng.random() < 0.3) for _ in range(count)]
-        reply = await self.host.ask(Kind.STEP, step_payload(tokens))
-        assert self.core.tokens[done:] == tokens
+    async def step(self, count: int, ends: float = 0.5) -> None:
+        """Execute a STEP with random words and check its answers; of words of a feature stream this share ends a step, rounded up."""
+        done, answered = len(self.core.words), len(self.core.answers)
+        words = [(self.rng.getrandbits(15), self.rng.random() < 0.3) for _ in range(count)]
+        if self.value_bits:
+            marked = self.rng.sample(range(count), math.ceil(ends * count))
+            words = [(self._valued(word, place in marked), last) for place, (word, last) in enumerate(words)]
+        reply = await self.host.ask(Kind.STEP, step_payload(words))
+        assert self.core.words[done:] == words
         assert reply.kind == Kind.STEP
-        assert step_answers(reply.payload) == self.core.answers[done:]
+        assert step_answers(reply.payload) == self.core.answers[answered:]
+        assert len(self.core.answers) - answered == (len(marked) if self.value_bits else count)
+
+    def _valued(self, word: int, ends: bool) -> int:
+        """Return a word with a value of 0 when it is to end a step, else with one of a single bit or any."""
+        value = self.rng.choice([1 << self.rng.randrange(self.value_bits), self.rng.randrange(1, 1 << self.value_bits)])
+        return word >> self.value_bits << self.value_bits | (0 if ends else value)
 
     async def refused(self, request: Frame, code: ErrorCode) -> None:
         """Send a request that must be refused with ``code``."""
@@ -165,8 +184,8 @@ class Bench:
         assert reply == expected, f"{request} was answered with {reply}"
 
     def work(self) -> tuple[int, int, int]:
-        """Return the tokens taken, words written and words read so far: a request that is not executed changes none of them."""
-        return len(self.core.tokens), len(self.registers.writes), self.registers.reads
+        """Return the words taken, written and read so far: a request that is not executed changes none of them."""
+        return len(self.core.words), len(self.registers.writes), self.registers.reads
 
     async def _pause(self, channels: list[Any]) -> None:
         """Let channels pause, each at its own times; one task for all, because it runs in every cycle."""
@@ -206,7 +225,7 @@ async def every_kind_is_executed_in_order(dut: Any, pace: Pace) -> None:
     for kind in kinds:
         address = 4 * rng.randrange(0x300)
         if kind == Kind.STEP:
-            await bench.step(rng.choice([1, min(2, bench.max_tokens), bench.max_tokens]))
+            await bench.step(rng.choice([1, min(2, bench.max_words), bench.max_words]))
         elif kind == Kind.READ:
             count = rng.choice([1, 2, 7])
             reply = await host.ask(kind, read_payload(address, count))
@@ -225,14 +244,15 @@ async def every_kind_is_executed_in_order(dut: Any, pace: Pace) -> None:
             assert reply.kind == kind
             assert read_words(reply.payload, signed=True) == bench.core.logits[-1][first : first + count]
     assert bench.errors == 0
-    assert bench.answered == len(bench.core.tokens) > 0
+    assert bench.answered == len(bench.core.answers) > 0
     assert bench.core.sink is None or bench.core.sink.monitor.stalls > 0
-    write_report({f"tokens {pace.value}": len(bench.core.tokens), f"writes {pace.value}": len(writes)})
+    counts = {"words": len(bench.core.words), "answers": bench.answered, "writes": len(writes)}
+    write_report({f"{what} {pace.value}": count for what, count in counts.items()})
 
 
 @cocotb.test(timeout_time=40, timeout_unit="ms")
 async def the_longest_requests_and_replies(dut: Any) -> None:
-    """63 words read, 62 written, a full STEP, all logits."""
+    """63 words read, 62 written, a full STEP with the longest and the shortest reply, all logits."""
     bench = Bench(dut)
     await bench.start()
     await bench.open()
@@ -241,7 +261,9 @@ async def the_longest_requests_and_replies(dut: Any) -> None:
     assert bench.registers.writes == [(0x100 + 4 * place, word) for place, word in enumerate(words)]
     reply = await bench.host.ask(Kind.READ, read_payload(0x100, MAX_WORDS_READ))
     assert read_words(reply.payload) == [*words, 0]
-    await bench.step(bench.max_tokens)
+    await bench.step(bench.max_words, ends=1.0)
+    if bench.value_bits:
+        await bench.step(bench.max_words, ends=0.0)
     assert (await bench.host.ask(Kind.FILL, write_payload(0x200, words))).kind == Kind.FILL
     assert bench.registers.writes[MAX_WORDS_WRITTEN:] == [(0x200, word) for word in words]
     found: list[int] = []
@@ -254,13 +276,13 @@ async def the_longest_requests_and_replies(dut: Any) -> None:
 
 @cocotb.test(timeout_time=40, timeout_unit="ms")
 async def a_step_pipelines(dut: Any) -> None:
-    """All tokens of a STEP are taken while no answer has come; the answers follow."""
+    """All words of a STEP are taken while no answer has come; the answers follow."""
     bench = Bench(dut)
     await bench.start()
     await bench.open()
     bench.core.held = True
-    task = cocotb.start_soon(bench.step(bench.max_tokens))
-    await wait_until(dut, lambda: len(bench.core.tokens) == bench.max_tokens, "all tokens")
+    task = cocotb.start_soon(bench.step(bench.max_words))
+    await wait_until(dut, lambda: len(bench.core.words) == bench.max_words, "all words")
     await bench.host.silence()
     bench.core.release()
     await task
@@ -284,7 +306,7 @@ async def what_cannot_be_executed_is_refused_by_its_code(dut: Any) -> None:
         await bench.refused(host.request(number, bytes(255 if number == 14 else 0)), ErrorCode.UNKNOWN_KIND)
     bad_lengths = [
         (Kind.HELLO, (1,)),
-        (Kind.STEP, (0, 1, 3, 2 * bench.max_tokens + 1, 2 * bench.max_tokens + 2)),
+        (Kind.STEP, (0, 1, 3, 2 * bench.max_words + 1, 2 * bench.max_words + 2)),
         (Kind.READ, (0, 2, 4)),
         (Kind.WRITE, (0, 1, 2, 3, 5, 7, 251, 254, 255)),
         (Kind.FILL, (0, 2, 4, 8)),
@@ -333,7 +355,7 @@ async def a_flipped_bit_anywhere_is_noticed(dut: Any) -> None:
         assert bench.work() == (0, 0, 0)
     await bench.host.send(request)
     assert (await bench.host.reply()).kind == Kind.STEP
-    assert bench.core.tokens == [(3, False), (9, True)]
+    assert bench.core.words == [(3, False), (9, True)]
 
 
 @cocotb.test(timeout_time=80, timeout_unit="ms")
@@ -363,11 +385,11 @@ async def a_damaged_frame_is_executed_after_resynchronisation(dut: Any, fault: s
             assert step_answers((await bench.host.reply()).payload) == bench.core.answers[-1:]
         else:
             await bench.host.silence()
-            assert len(bench.core.tokens) == len(tokens) - 1
+            assert len(bench.core.words) == len(tokens) - 1
             await sender.send(RESYNC)
         await bench.host.send(request)
         assert step_answers((await bench.host.reply()).payload) == bench.core.answers[-1:]
-        assert bench.core.tokens == tokens
+        assert bench.core.words == tokens
     assert len(tokens) == 6
 
 
@@ -377,9 +399,9 @@ async def a_repeated_request_is_answered_again_and_not_executed(dut: Any) -> Non
     bench = Bench(dut)
     await bench.start()
     await bench.open()
-    host = bench.host
+    host, end = bench.host, 3 << bench.value_bits
     requests = [
-        host.request(Kind.STEP, step_payload([(1, False), (2, True)][: bench.max_tokens])),
+        host.request(Kind.STEP, step_payload([(1, False), (end, True)][: bench.max_words])),
         host.request(Kind.WRITE, write_payload(0x20, [1, 2, 3])),
         host.request(Kind.FILL, write_payload(0x30, [4, 5])),
         host.request(Kind.READ, read_payload(0x20, 4)),
@@ -387,7 +409,7 @@ async def a_repeated_request_is_answered_again_and_not_executed(dut: Any) -> Non
         host.request(Kind.STEP, b""),
         host.request(Kind.WRITE, write_payload(REFUSED_FROM - 4, [1, 2])),
         Frame(Kind.STEP, 255, step_payload([(5, False)])),
-        Frame(Kind.STEP, 0, step_payload([(6, False)])),
+        Frame(Kind.STEP, 0, step_payload([(end, False)])),
     ]
     for request in requests:
         start_of_reply, before = len(host.received), bench.work()
@@ -407,7 +429,7 @@ async def a_repeated_request_is_answered_again_and_not_executed(dut: Any) -> Non
     await bench.open()
     await host.send(requests[-1])
     await host.reply()
-    assert bench.core.tokens[-2:] == [(6, False)] * 2
+    assert bench.core.words[-2:] == [(end, False)] * 2
     assert bench.errors == 0
 
 
@@ -436,7 +458,7 @@ async def a_reset_closes_the_session(dut: Any) -> None:
     await bench.start()
     for cut in (2, 9):
         await bench.open()
-        done = len(bench.core.tokens)
+        done = len(bench.core.words)
         request = bench.host.request(Kind.STEP, step_payload([(4, False)]))
         frame = encode_frame(Sync.REQUEST, request)
         await bench.host.sender.send(frame[:cut])
@@ -444,7 +466,7 @@ async def a_reset_closes_the_session(dut: Any) -> None:
         await bench.host.sender.send(frame[cut:])
         await bench.host.silence()
         await bench.refused(request, ErrorCode.NO_SESSION)
-        assert len(bench.core.tokens) == done
+        assert len(bench.core.words) == done
         await bench.open()
         await bench.step(1)
     # Within a byte: the first of the request, of the reply. What is left of either is no sync byte.
@@ -497,7 +519,7 @@ async def noise_before_a_frame(dut: Any) -> None:
         await bench.host.sender.send(bytes([Sync.REQUEST]) + claim + RESYNC)
         await bench.step(1)
     assert bench.errors >= 4  # random bytes may hold no more than one
-    assert len(bench.core.tokens) == 5
+    assert len(bench.core.words) == 5
 
 
 @cocotb.test(timeout_time=40, timeout_unit="ms")
@@ -509,7 +531,7 @@ async def words_of_a_lost_step_do_not_shift_the_next_answers(dut: Any) -> None:
     for count in (1, bench.classes, bench.classes + 1):
         bench.core.give(*[(1 << 31) - 1] * count, last=True)
         await bench.core.source.drained()
-        await bench.step(min(2, bench.max_tokens))
+        await bench.step(min(2, bench.max_words))
         if bench.has_logits:
             bench.core.give(0)
             await bench.core.source.drained()

@@ -18,6 +18,8 @@ module egru_uart_bridge_coverage (
   input logic b_waits,
   input logic no_session,
   input logic stepping,
+  input logic answered,
+  input logic event_out,
   input logic sending,
   input logic lost
 );
@@ -27,6 +29,8 @@ module egru_uart_bridge_coverage (
 
   hello:                         cover property (done && kind == 4'd0);
   step:                          cover property (done && kind == 4'd1);
+  step_without_an_answer:        cover property (done && kind == 4'd1 && !answered);
+  word_without_an_answer:        cover property (event_out);
   read:                          cover property (done && kind == 4'd2);
   write:                         cover property (done && kind == 4'd3);
   fill:                          cover property (done && kind == 4'd4);
@@ -58,5 +62,5 @@ bind egru_uart_bridge egru_uart_bridge_coverage u_coverage (
   .token_stalled(m_axis_tvalid && !m_axis_tready), .logit_stalled(s_axis_tvalid && !s_axis_tready),
   .aw_stalled(m_axil_awvalid && !m_axil_awready), .w_stalled(m_axil_wvalid && !m_axil_wready),
   .ar_stalled(m_axil_arvalid && !m_axil_arready), .r_stalled(m_axil_rvalid && !m_axil_rready),
-  .b_waits(m_axil_bready && !m_axil_bvalid), .no_session(!session_q), .stepping(state_q == StStep), .sending, .lost(rx_lost)
+  .b_waits(m_axil_bready && !m_axil_bvalid), .no_session(!session_q), .stepping(state_q == StStep), .answered(wr_count != '0), .event_out, .sending, .lost(rx_lost)
 );

@@ -6,8 +6,9 @@ import pytest
 from hls_gen.board import TOP_MODULE, UartLink, clocks_per_bit, known_boards, load_board, render_top
 from hls_gen.board_files import uart_board_sources
 from hls_gen.hardware_config import HardwareConfig
+from hls_gen.render import render
 from hls_gen.rtl_backend import MODEL_FOLDER, write
-from hls_gen.uart_core import render_uart_core
+from hls_gen.uart_core import UART_CORE_MODULE, UART_CORE_TEMPLATE, render_uart_core
 from sim.benches.board import SETUP_FILE, STEPS
 from sim.runner import VENDOR_MODELS, lint, run_bench
 from sw_model.random_model import RandomModelSpec, random_model
@@ -19,6 +20,11 @@ UART_BOARDS = [name for name in known_boards() if isinstance(load_board(name).li
 
 def test_there_are_uart_boards() -> None:
     assert "ulx3s_85f" in UART_BOARDS
+
+
+def test_the_core_that_sends_tokens_back_is_behind_the_serial_line_of_every_core() -> None:
+    (copy,) = (path for path in LOOP_BACK if path.stem == UART_CORE_MODULE)
+    assert copy.read_text() == render(UART_CORE_TEMPLATE, classes=1, value_bits=0)
 
 
 @pytest.mark.parametrize("name", UART_BOARDS)

@@ -12,7 +12,7 @@ from pyslang import driver
 
 from hls_gen.board import load_board, render_top
 from hls_gen.hardware_config import HardwareConfig
-from hls_gen.rtl_backend import write
+from hls_gen.rtl_backend import library_files, write
 from hls_gen.uart_core import render_uart_core
 from sim.build_cache import PACKAGE_ROOT
 from sim.proving import WRAPPERS
@@ -33,6 +33,8 @@ OTHER_SHAPES: list[tuple[str, dict[str, Parameter]]] = [
     ("egru_column_walker", {"Entries": 1, "RowBits": 1, "StartBits": 1, "CountBits": 1}),
     ("egru_column_walker", {"FieldBits": 0}),
     ("egru_column_walker", {"Group": True, "CountBits": 6}),
+    ("egru_feature_words", {"Channels": 1, "IndexBits": 1, "EventBits": 2}),
+    ("egru_feature_words", {"Channels": 8, "IndexBits": 3, "EventBits": 12}),
     ("egru_fifo", {"Depth": 5, "Width": 1}),
     ("egru_fifo", {"Depth": 7}),
     ("egru_lane", {"FieldBits": 0, "Rows": 1, "QueueDepth": 6}),
@@ -58,6 +60,7 @@ OTHER_SHAPES: list[tuple[str, dict[str, Parameter]]] = [
     ("egru_step_sequencer", {"Layers": 3}),
     ("egru_uart_bridge", {"Classes": 1, "LogitStore": False}),
     ("egru_uart_bridge", {"Classes": 300, "MaxTokens": 42}),
+    ("egru_uart_bridge", {"ValueBits": 8}),
     ("egru_update_unit", {"Lanes": 1, "Rows": 1, "RowEnds": LogicArray.from_unsigned(1, 16)}),
     ("egru_update_unit", {"Lanes": 8, "Layers": 2, "RowEnds": TWO_ENDS, "LeftShifts": LogicArray.from_unsigned(3, 16), "Spread": 3}),
     ("egru_update_unit", {"Tokens": 9, "EventBits": 2, "StateBits": 8, "GateBits": 7, "PreactBits": 8, "PreactFrac": 4}),
@@ -151,8 +154,9 @@ def board_sources(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     write(model, HardwareConfig(lanes=(4, 2, 3)), folder)
     (folder / "rtl" / "egru_board.sv").write_text(render_top(load_board("icebreaker")).text)
     (folder / "rtl" / "egru_uart_core.sv").write_text(render_uart_core(model))
-    library = {path.name: path for path in LIBRARY.glob("*.sv")}
-    return sorted((library | {path.name: path for path in (folder / "rtl").glob("*.sv")}).values())
+    rtl = {path.name: path for path in (folder / "rtl").glob("*.sv")}
+    library = {path.name: path for path in library_files(path.read_text() for path in rtl.values())}
+    return sorted((library | rtl).values())
 
 
 def test_slang_finds_the_library_clean() -> None:

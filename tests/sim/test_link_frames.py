@@ -6,7 +6,7 @@ import pytest
 
 from sim.build_cache import PACKAGE_ROOT
 from sim.link_frames import (
-    LAST_TOKEN,
+    LAST_WORD,
     MAX_FRAME,
     RESYNC,
     ErrorCode,
@@ -114,7 +114,7 @@ def test_zeros_end_every_frame() -> None:
 
 def test_payloads() -> None:
     assert step_payload([(0x1234, False), (1, True)]) == b"\x34\x12\x01\x80"
-    assert LAST_TOKEN == 1 << 15
+    assert LAST_WORD == 1 << 15
     assert step_answers(b"\x02\x00\xff\xff\xff\xff\x00\x01\x00\x00\x00\x80") == [(2, -1), (256, -(1 << 31))]
     assert read_payload(0x102, 3) == b"\x02\x01\x03"
     assert write_payload(4, [1, 0xFFFF_FFFE]) == b"\x04\x00\x01\x00\x00\x00\xfe\xff\xff\xff"

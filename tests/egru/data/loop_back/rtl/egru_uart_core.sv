@@ -1,10 +1,10 @@
 // The core `egru_top` behind a serial line: what a board's top connects to its pins. The protocol stands in docs/host_link.md.
 //
-// lights_o: [0] changes with every token that the core takes, [1] with every answer; [2] bytes or frames from the host were lost, until the
+// lights_o: [0] changes with every word that the core takes, [1] with every answer; [2] bytes or frames from the host were lost, until the
 // next reset; [3] interrupt of the core.
 module egru_uart_core #(
   parameter int unsigned ClocksPerBit = 16,
-  parameter int unsigned MaxTokens = 32,      // of a STEP
+  parameter int unsigned MaxTokens = 32,      // of a STEP, or words of a feature stream
   parameter bit          LogitStore = 1'b1    // keep the last step's logits for LOGITS
 ) (
   input  logic       clk_i,
@@ -28,6 +28,7 @@ module egru_uart_core #(
   egru_uart_bridge #(
     .ClocksPerBit(ClocksPerBit),
     .MaxTokens   (MaxTokens),
+    .ValueBits   (0),
     .Classes     (1),
     .LogitStore  (LogitStore)
   ) u_bridge (
