@@ -12,6 +12,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -393,7 +394,7 @@ def _make_digits(folder: Path) -> None:
 
 
 def _make_commands(folder: Path) -> None:
-    arrays = {"classes": np.array(["go", "stop"])}
+    arrays: dict[str, Any] = {"classes": np.array(["go", "stop"])}
     for number, name in enumerate(("train", "val", "test")):
         arrays |= {f"x_{name}": np.zeros((2, 3, 2), np.uint8), f"y_{name}": np.arange(2), f"speaker_{name}": np.full(2, number)}
     np.savez(folder / _NPZ, allow_pickle=False, **arrays)
