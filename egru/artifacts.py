@@ -101,7 +101,7 @@ def choose_tokens(model: QuantizedModel, steps: int, seed: int, source: str | No
     Raises:
         UserError: When the text cannot be read, or is not the model's, or the model reads no tokens.
     """
-    require_tokens(model)
+    require_tokens(model, "this command")
     info = text_info(model)
     if info is None and source is not None:
         raise UserError(

@@ -63,11 +63,15 @@ def table_images(model: QuantizedModel) -> tuple[MemoryImage, MemoryImage]:
     )
 
 
+def input_rows(model: QuantizedModel, engine: BlockPlan) -> int:
+    """Return the rows of an engine's input table: one for each token, or the bias alone where it reads events."""
+    return model.tokens if engine.layers[0] == 0 and model.tokens else 1
+
+
 def unit_images(model: QuantizedModel, engine: BlockPlan) -> list[UnitImages]:
     """Return the memories of the element-wise update, a slice of the lanes per unit."""
     formats = model.formats
-    tokens = model.tokens if engine.layers[0] == 0 else 1
-    table = np.zeros((tokens, 3, engine.slots), np.int64)
+    table = np.zeros((input_rows(model, engine), 3, engine.slots), np.int64)
     reset_bias = np.zeros(engine.slots, np.int64)
     threshold = np.full(engine.slots, formats.state_max, np.int64)  # a padding row never fires
     for part in engine.parts:

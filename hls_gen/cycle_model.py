@@ -1,18 +1,19 @@
 """How many clock cycles a model takes on a hardware configuration, without simulating the RTL.
 
 The model follows the generated datapath item by item, with the columns as they were packed and the events as they were fired
-(`hls_gen.datapath_timing`), and is exact to the cycle as long as the outside world never makes the core wait: the next token always stands
-ready, also across sequences, and every logit is taken at once. What the host link adds is left out.
+(`hls_gen.datapath_timing`), and is exact to the cycle as long as the outside world never makes the core wait: the next token, or word of a
+feature stream, always stands ready, also across sequences, and every logit is taken at once. What the host link adds is left out.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hls_gen.block_memories import lane_memories
-from hls_gen.datapath_timing import Decoder, Engine, EngineStep, Lanes, Moment, Stream, Term, TokenStream, simulate
+from hls_gen.datapath_timing import Decoder, Engine, EngineStep, Lanes, Moment, Stream, Term, TokenStream, WordStream, simulate
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan
 from hls_gen.sparse_encoding import GATES, LaneColumns, PackedModel, pack
 from sw_model.quantized_model import QuantizedModel
@@ -26,14 +27,16 @@ class Activity:
     Attributes:
         fired: Per layer bool, shape (steps, neurons).
         last: bool, shape (steps,): the steps that end a sequence.
+        inputs: Of a model of features which channels have an event, bool, shape (steps, channels); None of one of tokens.
     """
 
     fired: tuple[np.ndarray, ...]
     last: np.ndarray
+    inputs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that there is something, and as much of everything."""
-        steps = {len(fired) for fired in self.fired} | {len(self.last)}
+        steps = {len(fired) for fired in self.fired} | {len(self.last)} | (set() if self.inputs is None else {len(self.inputs)})
         if len(steps) != 1 or 0 in steps:
             raise ValueError(f"{sorted(steps)} steps: every layer needs the same number of them, one or more")
         if not self.last[-1]:
@@ -116,14 +119,20 @@ class CyclePrediction:
         return self.critical_path[0]
 
 
-def record_activity(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> Activity:
-    """Run the integer reference over token ``sequences``, none empty, and record who fires; the state starts at zero in each."""
+def record_activity(model: QuantizedModel, sequences: Sequence[Any]) -> Activity:
+    """Run the integer reference over ``sequences``, none empty, and record who fires; the state starts at zero in each.
+
+    Args:
+        model: The model.
+        sequences: Of each its tokens, or the input events of its steps, int, shape (steps, channels), in the order of the channels.
+    """
     reference = BatchedReference(model)
     steps = [step for sequence in sequences for step in reference.run(np.array([sequence], np.int64))]
     fired = tuple(np.concatenate([step.fired[layer] for step in steps]) for layer in range(len(model.layers)))
     last = np.zeros(len(steps), bool)
     last[np.cumsum([len(sequence) for sequence in sequences]) - 1] = True
-    return Activity(fired, last)
+    inputs = np.concatenate([np.asarray(sequence) > 0 for sequence in sequences]) if model.channels else None
+    return Activity(fired, last, inputs)
 
 
 def predict(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan | PackedModel, activity: Activity) -> CyclePrediction:
@@ -143,7 +152,7 @@ def predict(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan | Pac
         Lanes(block.name, operation_counts(block, found, hardware.config), hardware.config.queue_depth)
         for block, found in zip(hardware.blocks, columns, strict=True)
     ]
-    source: Stream = TokenStream(activity.steps)
+    source: Stream = TokenStream(activity.steps) if activity.inputs is None else WordStream(activity.inputs)
     engines = []
     for block, mine in zip(hardware.engines, lanes, strict=False):
         output = Stream(hardware.config.stream_depth)

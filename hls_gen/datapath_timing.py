@@ -159,6 +159,28 @@ class TokenStream(Stream):
         self._left -= 1
 
 
+class WordStream(TokenStream):
+    """The source of a feature stream: of each step its events in the order of the channels, then the end; the next word always waits."""
+
+    def __init__(self, inputs: np.ndarray) -> None:
+        """Send the events of ``inputs``, bool, shape (steps, channels)."""
+        words: list[int | None] = []
+        for step in inputs:
+            words += [*np.flatnonzero(step).tolist(), None]
+        super().__init__(len(words))
+        self._words = deque(words)
+
+    def head(self, cycle: int) -> _StreamItem | None:
+        """Return what can be taken."""
+        first = super().head(cycle)
+        return None if first is None else _StreamItem(self._words[0], first.moment)
+
+    def pop(self, cycle: int, cause: Moment) -> None:
+        """Take it; ``cause`` is why now."""
+        super().pop(cycle, cause)
+        self._words.popleft()
+
+
 @dataclass(frozen=True)
 class _Request:
     """An item that waits for the bus.

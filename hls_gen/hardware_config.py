@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hls_gen.lane_packing import Packing, interleave_rows, pack_rows
+from hls_gen.memory_image import address_bits
 from hls_gen.registers import MAX_BLOCKS
 from sw_model.errors import UserError
 from sw_model.fixed_point import signed_bits, symmetric_limit
@@ -18,6 +19,9 @@ MAX_LANES = 64
 MAX_SHARED_LAYERS = 8
 SMALLEST_CAPACITY = 256  # words of the smallest block RAM (iCE40) at its full width
 
+
+#: Of a word of a feature stream, {index, value}: the host link marks the end of a sequence in bit 15.
+FEATURE_WORD_BITS = 15
 
 #: Entries of a lane; more than the largest part holds.
 MAX_CAPACITY = 1 << 20
@@ -93,7 +97,7 @@ class BlockPlan:
     Attributes:
         name: ``layer0`` …, ``layers`` for an engine that all of them share, or ``decoder``.
         parts: The layers, or the decoder; each has the same rows of every lane.
-        inputs: Physical indices of the block before, 0 when the input is a token.
+        inputs: Physical indices of the block before; in the first one channels of features, 0 when the input is a token.
         lanes: Its lanes.
         rows: Rows of a lane, of all parts together, padding included.
         update_units: Update units; 0 in the decoder.
@@ -177,15 +181,37 @@ class HardwarePlan:
         return next((engine, part) for engine in self.engines for part in engine.parts if part.layer == layer)
 
 
-def require_tokens(model: QuantizedModel) -> None:
-    """Refuse what no backend and no host can do yet.
+def require_tokens(model: QuantizedModel, what: str) -> None:
+    """Refuse a model of features where only tokens can be taken.
+
+    Args:
+        model: The model.
+        what: What takes tokens only, with its verb.
 
     Raises:
         UserError: When ``model`` reads features.
     """
     if model.channels:
-        what = f"a model of {model.channels} channels of features"
-        raise UserError(what, "cannot become hardware, which reads tokens only", "give a model of tokens")
+        raise UserError(
+            f"a model of {model.channels} channels of features", f"does not suit {what}, which takes tokens", "give a model of tokens"
+        )
+
+
+def _require_stream(model: QuantizedModel, config: HardwareConfig) -> None:
+    """Refuse inputs that the input stream cannot carry, or the engine cannot take."""
+    if model.tokens > 1 << 16:
+        raise UserError(f"tokens={model.tokens}", "exceeds the 16-bit token stream", "use at most 65536 symbols")
+    if not model.channels:
+        return
+    event_bits, index_bits = model.formats.event_bits, address_bits(model.channels)
+    if index_bits + event_bits > FEATURE_WORD_BITS:
+        rule = f"need {index_bits} bits of index beside {event_bits} of value, and a word of the input stream has {FEATURE_WORD_BITS}"
+        raise UserError(f"{model.channels} channels", rule, "use fewer event bits or fewer features")
+    if config.engines == "shared" and len(model.layers) > 1:
+        rule = "takes tokens only: events would come between the steps that bring a layer to rest"
+        raise UserError(f"engines=shared with {len(model.layers)} layers of a model of features", rule, "use engines=per-layer")
+    if config.weights != "fixed":
+        raise UserError(f"weights={config.weights} of a model of features", "is for models of tokens", "use weights=fixed")
 
 
 def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
@@ -194,9 +220,7 @@ def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
     Raises:
         UserError: When the configuration cannot work for this model.
     """
-    require_tokens(model)
-    if model.tokens > 1 << 16:
-        raise UserError(f"tokens={model.tokens}", "exceeds the 16-bit token stream", "use at most 65536 symbols")
+    _require_stream(model, config)
     if len(model.layers) >= MAX_BLOCKS:
         raise UserError(
             f"a model of {len(model.layers)} layers", "has more counters than addresses", f"use at most {MAX_BLOCKS - 1} layers"
@@ -213,7 +237,7 @@ def plan(model: QuantizedModel, config: HardwareConfig) -> HardwarePlan:
 
     engines: list[BlockPlan] = []
     for name, group, count, capacity in zip(names, groups, lanes, capacities, strict=False):
-        engines.append(_engine(model, config, name, group, count, engines[-1].slots if engines else 0, capacity))
+        engines.append(_engine(model, config, name, group, count, engines[-1].slots if engines else model.channels, capacity))
     return HardwarePlan(config, tuple(engines), _decoder(model, config, lanes[-1], engines[-1].slots, capacities[-1]))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from hls_gen.backend import Backend
 from hls_gen.block_memories import bias_image, lane_memories, place_bits, table_images, unit_images
-from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
+from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan, require_tokens
 from hls_gen.hls_check import Finding, check_synthesisable, read_sources, require_synthesisable
 from hls_gen.memory_image import MemoryImage, address_bits, total_bits
 from hls_gen.render import TEMPLATE_FOLDER, render
@@ -131,6 +131,7 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
         UserError: When the configuration cannot work for this model, or cannot be said in HLS.
         AssertionError: When what the templates made cannot be synthesised.
     """
+    require_tokens(model, "HLS C++")
     _check(config)
     hardware = plan(model, config)
     for block in hardware.blocks:

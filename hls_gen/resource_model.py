@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hls_gen.block_memories import lane_memories, place_bits
+from hls_gen.block_memories import input_rows, lane_memories, place_bits
 from hls_gen.board import Board, Family, Link, UartLink
 from hls_gen.device import DEVICES, Device, DistributedRam, Resource
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan
@@ -376,11 +376,7 @@ def _decoder_memories(tally: _Tally, model: QuantizedModel, block: BlockPlan) ->
 def _input_depth(model: QuantizedModel, block: BlockPlan) -> int:
     """Return the words of a unit's input memory: layer 0 has a word per token."""
     lanes, first = block.lanes // block.update_units, block.parts[0].packing.rows
-    return lanes * (first * _tokens(model, block) + block.rows - first)
-
-
-def _tokens(model: QuantizedModel, block: BlockPlan) -> int:
-    return model.tokens if block.layers[0] == 0 else 1
+    return lanes * (first * input_rows(model, block) + block.rows - first)
 
 
 def _products(device: Device, model: QuantizedModel, block: BlockPlan) -> float:
@@ -392,7 +388,7 @@ def _products(device: Device, model: QuantizedModel, block: BlockPlan) -> float:
         found += block.update_units * sum(product_multipliers(device, bits, formats.gate_bits + 1) for bits in factors)
         neurons = block.parts[0].packing.rows * block.lanes // block.update_units
         odd = neurons // (neurons & -neurons)  # the rest of the constant is a shift
-        if _tokens(model, block) > 2 and odd > 1:
+        if input_rows(model, block) > 2 and odd > 1:
             found += product_multipliers(device, odd.bit_length(), address_bits(model.tokens), address_bits(_input_depth(model, block)))
     return found
 

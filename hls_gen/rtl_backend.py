@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hls_gen.backend import Backend
-from hls_gen.block_memories import bias_image, hash_image, lane_memories, place_bits, table_images, unit_images
+from hls_gen.block_memories import bias_image, hash_image, input_rows, lane_memories, place_bits, table_images, unit_images
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
 from hls_gen.library import closure, instantiated
 from hls_gen.memory_image import MemoryImage, address_bits
@@ -137,6 +137,7 @@ def describe_blocks(model: QuantizedModel, hardware: HardwarePlan) -> dict[str, 
         "config": hardware.config.model_dump(mode="json"),
         "formats": asdict(model.formats),
         "tokens": model.tokens,
+        **({"channels": model.channels} if model.channels else {}),
         "classes": model.classes,
         "blocks": [
             {
@@ -241,8 +242,6 @@ def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, fi
     for unit in unit_images(model, engine):
         units.append(_UnitFiles(_path(unit.input), _path(unit.reset_bias), _path(unit.threshold), first_memory + len(images)))
         images += [unit.input, unit.reset_bias, unit.threshold]
-    first = engine.layers[0] == 0
-    in_index_bits = address_bits(model.tokens) if first else address_bits(engine.inputs)
     text = render(
         "engine.sv.j2",
         plan=engine,
@@ -251,14 +250,14 @@ def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, fi
         columns=columns,
         units=units,
         column_bits=address_bits(engine.columns),
-        in_index_bits=in_index_bits,
+        in_index_bits=address_bits(engine.inputs or model.tokens),
         own_index_bits=address_bits(engine.slots),
         row_bits=address_bits(engine.rows),
         row_ends=_packed([part.first_row + part.packing.rows for part in engine.parts], 16),
         left_shifts=_packed([part.left_shift for part in engine.parts], 8),
         spread=max(part.left_shift for part in engine.parts),
         group="1'b1" if config.entry_format == "gate-group" else "1'b0",
-        input_rows=model.tokens if first else 1,
+        input_rows=input_rows(model, engine),
         queue_depth=config.queue_depth,
         event_queue_depth=config.event_queue_depth,
         counter_bits=config.counter_bits,
@@ -307,8 +306,9 @@ def _top(model: QuantizedModel, hardware: HardwarePlan, hash_image: MemoryImage)
         layer_count=len(model.layers),
         engines=[{"name": engine.name, "index_bits": address_bits(engine.slots)} for engine in hardware.engines],
         tokens=model.tokens,
+        channels=model.channels,
         classes=model.classes,
-        token_bits=address_bits(model.tokens),
+        index_bits=address_bits(model.channels or model.tokens),
         formats=model.formats,
         total_lanes=hardware.lanes,
         hash_file=_path(hash_image),

@@ -103,7 +103,7 @@ def engine_columns(model: QuantizedModel, hardware: HardwarePlan, engine: BlockP
 
 def _inputs(hardware: HardwarePlan, engine: BlockPlan, layer: QuantizedLayer, index: int, rows: np.ndarray) -> list[_Matrix]:
     if index == 0:
-        return []
+        return [_Matrix(layer.input_weight, rows, np.arange(layer.inputs) + engine.own, INPUT_FIELDS)]
     before, part = hardware.place_of(index - 1)
     source = before.slot_of(part)
     columns = [source + engine.own]

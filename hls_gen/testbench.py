@@ -44,7 +44,7 @@ def random_stimulus(model: QuantizedModel) -> Stimulus:
     Raises:
         UserError: When ``model`` reads no tokens.
     """
-    require_tokens(model)
+    require_tokens(model, "the testbench")
     tokens = np.random.default_rng(1).integers(model.tokens, size=STEPS)
     return Stimulus(tuple(tuple(map(int, part)) for part in np.array_split(tokens, SEQUENCES)), "random tokens")
 

@@ -9,4 +9,4 @@ UART_CORE_TEMPLATE = "uart_core.sv.j2"
 
 def render_uart_core(model: QuantizedModel) -> str:
     """Return the SystemVerilog of `egru_uart_core`, which holds `egru_uart_bridge` and ``model``'s `egru_top`."""
-    return render(UART_CORE_TEMPLATE, classes=model.classes, value_bits=0)
+    return render(UART_CORE_TEMPLATE, classes=model.classes, value_bits=model.formats.event_bits if model.channels else 0)

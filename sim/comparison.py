@@ -9,12 +9,12 @@ import numpy as np
 from sim.scoreboard import Scoreboard
 from sw_model.quantized_model import QuantizedModel
 
-#: Tokens of each sequence, in the folder of the run.
+#: Tokens of each sequence, or input events of each of its steps, in the folder of the run.
 STIMULUS_FILE = "stimulus.json"
 
 
 def core_scoreboard(
-    folder: Path, seed: int, model: QuantizedModel, hardware: dict[str, Any], sequences: Sequence[Sequence[int]]
+    folder: Path, seed: int, model: QuantizedModel, hardware: dict[str, Any], sequences: Sequence[Sequence[Any]]
 ) -> Scoreboard:
     """Make the scoreboard of a core; what it saves is enough for a replay.
 
@@ -23,13 +23,13 @@ def core_scoreboard(
         seed: What chose the stimulus.
         model: What the core is compared with.
         hardware: The core's ``hardware.json``.
-        sequences: Tokens of each sequence.
+        sequences: Tokens of each sequence, or input events of each of its steps.
     """
     context = {"sequences": sequences, "hardware": hardware["config"]}
     return Scoreboard(folder, seed, context=context, save_more=lambda case: model.save(case / "model"))
 
 
-def sequence_ends(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+def sequence_ends(sequences: Sequence[Sequence[Any]]) -> np.ndarray:
     """Return the number of the last step of each sequence, int64, shape (sequences,)."""
     return np.cumsum([len(sequence) for sequence in sequences]) - 1
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from hls_gen.backend import Backend
 from hls_gen.library import read_source
 from hls_gen.rtl_backend import HARDWARE_FILE
@@ -105,7 +107,7 @@ class EquivalenceResult:
 
 def check_equivalence(
     generated: Path,
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequence[Sequence[Any]],
     *,
     input_pace: Pace = Pace.FULL,
     output_pace: Pace = Pace.FULL,
@@ -115,13 +117,14 @@ def check_equivalence(
     toggles: bool = False,
     run_dir: Path | None = None,
 ) -> EquivalenceResult:
-    """Stream token ``sequences`` through the core in folder ``generated`` and compare with the reference, event for event, logit for logit.
+    """Stream ``sequences`` through the core in folder ``generated`` and compare with the reference, event for event, logit for logit.
 
     Args:
         generated: Folder that a backend wrote; which one stands in it. HLS C++ has no clock: of the options below it takes the seed and
             the last one.
-        sequences: Tokens of each sequence, none empty; the state starts at zero in each.
-        input_pace: How often the token stream idles.
+        sequences: Of each sequence the tokens, or for a model of features the input events of every step, int, shape (steps, channels);
+            none empty; the state starts at zero in each.
+        input_pace: How often the input stream idles.
         output_pace: How often the logit stream refuses.
         loaded: Folder of another model: it is loaded over AXI4-Lite first, after a few tokens for the model in ``generated``.
         seed: Of the stalls and of the random initial values of registers and memories.
@@ -136,11 +139,11 @@ def check_equivalence(
     """
     generated = Path(generated).resolve()
     hardware = json.loads((generated / HARDWARE_FILE).read_text())
-    tokens = [list(map(int, sequence)) for sequence in sequences]
+    stimulus = [np.asarray(sequence).tolist() for sequence in sequences]
     if Backend.of_format(hardware["format"]) is Backend.HLS:
         if (input_pace, output_pace, loaded, waves, toggles) != (Pace.FULL, Pace.FULL, None, False, False):
             raise ValueError("C simulation has neither stalls nor waves nor registers, and HLS C++ loads no weights")
-        return _check_csim(generated, hardware, tokens, seed, run_dir)
+        return _check_csim(generated, hardware, stimulus, seed, run_dir)
     environment = {GENERATED_VARIABLE: str(generated), "EGRU_INPUT_PACE": input_pace.value, "EGRU_OUTPUT_PACE": output_pace.value}
     if loaded is not None:
         environment[LOADED_VARIABLE] = str(Path(loaded).resolve())
@@ -151,7 +154,7 @@ def check_equivalence(
         "sim.benches.egru_top",
         sources=[*sources, toggle_counter("egru_top", sources, "busy")] if toggles else sources,
         files={f"mem/{path.name}": read_source(path) for path in sorted((generated / "mem").glob("*.mem"))}
-        | {STIMULUS_FILE: json.dumps(tokens)},
+        | {STIMULUS_FILE: json.dumps(stimulus)},
         seed=seed,
         extra_env=environment,
         waves=waves,

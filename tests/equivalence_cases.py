@@ -20,7 +20,7 @@ from sim.build_cache import BenchError
 from sim.equivalence import EquivalenceResult, check_equivalence
 from sw_model.fixed_point import Formats
 from sw_model.quantized_model import QuantizedModel
-from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.random_model import RandomModelSpec, draw_events, random_model
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,37 @@ CASES = [
     ),
 ]
 
+#: Models of features: both encodings, one to three layers, as many bits of a word as there are, one channel, every entry format.
+FEATURE_CASES = [
+    Case(
+        "thirteen_features_one_layer",
+        RandomModelSpec(hidden=(26,), features=13, density=0.3, classes=10, seed=18),
+        HardwareConfig(lanes=(4, 2)),
+    ),
+    Case(
+        "seven_features_send_on_delta_two_layers_4_bit_groups_of_gates",
+        RandomModelSpec(hidden=(19, 23), features=7, encoding="delta", weight_bits=4, density=0.4, classes=6, seed=19),
+        HardwareConfig(lanes=(3, 8, 2), lanes_per_update_unit=8, entry_format="gate-group", queue_depth=6),
+    ),
+    Case(
+        "eight_features_words_of_15_bits_wide_formats",
+        RandomModelSpec(hidden=(17,), features=8, density=0.5, formats=WIDE, weight_bits=6, classes=5, seed=20),
+        HardwareConfig(engines="shared", lanes=(5, 1), lanes_per_update_unit=1, packing="interleaved"),
+    ),
+    Case(
+        "one_feature_three_layers_narrow_formats",
+        RandomModelSpec(hidden=(9, 12, 8), features=1, density=0.5, formats=NARROW, weight_bits=3, classes=3, seed=21),
+        HardwareConfig(lanes=(2, 4, 1, 3), event_queue_depth=8, stream_depth=2),
+    ),
+    Case(
+        "many_features_every_neuron_fires",
+        RandomModelSpec(hidden=(16,), features=100, density=0.2, event_density=1.0, classes=4, formats=Formats(event_bits=7), seed=22),
+        HardwareConfig(lanes=(8, 4), queue_depth=7),
+        steps=40,
+        all_fire=True,
+    ),
+]
+
 #: For tools that take seconds for every lane: sizes that no lane count divides, one case of each entry format.
 SMALL_CASES = [
     Case(
@@ -135,11 +166,12 @@ SMALL_CASES = [
 ]
 
 
-def sequences(case: Case, model: QuantizedModel) -> list[list[int]]:
-    """Draw tokens in sequences of uneven length; one has a single token."""
+def sequences(case: Case, model: QuantizedModel) -> list[Any]:
+    """Draw tokens, or input events, in sequences of uneven length; one has a single step."""
     rng = np.random.default_rng(case.model.seed)
     cuts = [1, case.steps // 3]
-    return [part.tolist() for part in np.split(rng.integers(0, model.tokens, case.steps), cuts)]
+    inputs = draw_events(rng, model, (case.steps,)) if model.channels else rng.integers(0, model.tokens, case.steps)
+    return [part.tolist() for part in np.split(inputs, cuts)]
 
 
 def check_exercised(case: Case, result: EquivalenceResult, *, counts_macs: bool = True) -> None:
@@ -148,6 +180,7 @@ def check_exercised(case: Case, result: EquivalenceResult, *, counts_macs: bool 
     assert result.mismatches == 0
     events = [block.counters["own_events"] for block in result.blocks[:-1]]
     assert result.macs > case.steps if counts_macs else result.macs == 0
+    assert (result.blocks[0].counters["input_events"] > case.steps / 4) == (case.model.features > 0)
     if len(events) < len(case.model.hidden):  # one engine for all layers
         assert 0 < events[0] < sum(case.model.hidden) * case.steps
         return
@@ -181,9 +214,9 @@ def prove(case: Case, backend: Backend, folder: Path, **options: Any) -> Equival
     return result
 
 
-def check_prediction(found: EquivalenceResult, model: QuantizedModel, hardware: HardwareConfig, tokens: list[list[int]]) -> None:
+def check_prediction(found: EquivalenceResult, model: QuantizedModel, hardware: HardwareConfig, inputs: list[Any]) -> None:
     """The cycle model against what was counted in simulation without stalls: cycle for cycle, block by block."""
-    predicted = predict(model, hardware, record_activity(model, tokens))
+    predicted = predict(model, hardware, record_activity(model, inputs))
     assert predicted.cycles == found.cycles
     for block, measured in zip(predicted.blocks, found.blocks, strict=True):
         counters = [measured.counters[name] for name in ("macs", "fetch_slots", "idle_slots")]

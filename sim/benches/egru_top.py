@@ -1,6 +1,6 @@
 """The generated core against the integer reference: every event of every layer, every logit, every counter.
 
-The launcher (`sim.equivalence`) gives the generated folder and the token sequences; each sequence ends with TLAST. It may give another
+The launcher (`sim.equivalence`) gives the generated folder and the sequences, of tokens or of input events; each ends with TLAST. It may give another
 model: then the core answers a few tokens with its own model first, is loaded over AXI4-Lite, and is compared with the other.
 """
 
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
+import numpy as np
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from hls_gen.bambu import COMPILER_KEY
+from hls_gen.input_words import input_words
 from hls_gen.registers import CLEAR_COUNTERS, COUNTERS, HASH_WORDS, REFUSED_LOAD, Register, counters_address
 from hls_gen.rtl_backend import describe
 from hls_gen.weight_image import RegisterWrite, generate_for, load_writes
@@ -89,7 +91,7 @@ async def equals_the_reference(dut: Any) -> None:
     monitors = [_watch_engine(dut, block, scoreboard, expected, from_hls=COMPILER_KEY in hardware) for block in engines]
     driver = TokenDriver(dut, "s_axis", pace_from(os.environ, "EGRU_INPUT_PACE"), rng)
     for sequence in sequences:
-        await driver.send(sequence)
+        await driver.send(input_words(model, sequence))
     steps = sum(len(sequence) for sequence in sequences)
     await wait_until(dut, lambda: collector.steps == len(prelude) + steps, f"{steps} steps", cycles=20_000_000)
 
@@ -134,10 +136,10 @@ async def _read_hash(registers: AxiLiteMaster) -> str:
     return f"{sum(int(word) << 32 * place for place, word in enumerate(words)):064x}"
 
 
-def _expected(model: QuantizedModel, sequences: Sequence[Sequence[int]]) -> tuple[list[Step], WorkCounts]:
+def _expected(model: QuantizedModel, sequences: Sequence[Sequence[Any]]) -> tuple[list[Step], WorkCounts]:
     stream, steps = EventDrivenStream(model), []
     for sequence in sequences:
-        steps += [stream.step(token) for token in sequence]
+        steps += [stream.step(np.asarray(inputs)) if model.channels else stream.step(inputs) for inputs in sequence]
         stream.reset()
     return steps, stream.counts
 
@@ -183,7 +185,7 @@ def _check_counters(scoreboard: Scoreboard, counters: dict[str, Any], work: Work
     after = work.steps - 1
     scoreboard.check(after, "top", "error flag", [counters["errors"]], [0])
     scoreboard.check(after, "top", "step counter", [counters["steps"]], [work.steps])
-    arriving = 0
+    arriving = work.input_events
     for block, found in zip(hardware["blocks"], counters["blocks"], strict=True):
         own = sum(work.events[layer] for layer in block["layers"])
         macs = sum(work.macs[layer] for layer in block["layers"]) if block["layers"] else work.decoder_macs

