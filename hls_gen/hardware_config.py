@@ -186,15 +186,14 @@ def require_tokens(model: QuantizedModel, what: str) -> None:
 
     Args:
         model: The model.
-        what: What takes tokens only, with its verb.
+        what: What takes tokens only.
 
     Raises:
         UserError: When ``model`` reads features.
     """
     if model.channels:
-        raise UserError(
-            f"a model of {model.channels} channels of features", f"does not suit {what}, which takes tokens", "give a model of tokens"
-        )
+        found = f"a model of {model.channels} channels of features"
+        raise UserError(found, f"does not suit {what}, which takes tokens only", "give a model of tokens")
 
 
 def _require_stream(model: QuantizedModel, config: HardwareConfig) -> None:

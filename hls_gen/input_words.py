@@ -8,7 +8,7 @@ import numpy as np
 from sw_model.quantized_model import QuantizedModel
 
 
-def input_words(model: QuantizedModel, sequence: Sequence[Any]) -> list[int]:
+def input_words(model: QuantizedModel, sequence: Sequence[Any] | np.ndarray) -> list[int]:
     """Return the words of a sequence; TLAST belongs to the last one.
 
     Args:

@@ -1,7 +1,7 @@
 """The generated core against the integer reference: every event of every layer, every logit, every counter.
 
-The launcher (`sim.equivalence`) gives the generated folder and the sequences, of tokens or of input events; each ends with TLAST. It may give another
-model: then the core answers a few tokens with its own model first, is loaded over AXI4-Lite, and is compared with the other.
+The launcher (`sim.equivalence`) gives the generated folder and the sequences, of tokens or of input events; each ends with TLAST. It may
+give another model: then the core answers a few tokens with its own model first, is loaded over AXI4-Lite, and is compared with the other.
 """
 
 import json

@@ -1,23 +1,26 @@
 """The generated core, reset in mid-step at random: what it answers afterwards is what a fresh core answers, with ==.
 
-Tokens and logits stream on through every reset, hard (``rst_ni``) or soft (CONTROL), whatever is under way. What counts is what was taken
-since: those tokens are given to the reference. Some are out of range: they count as token 0, and set an error that a soft reset leaves.
-The launcher gives the generated folder.
+Words and logits stream on through every reset, hard (``rst_ni``) or soft (CONTROL), whatever is under way. What counts is what was taken
+since: that is given to the reference. Some words are wrong, and set an error that a soft reset leaves: tokens out of range, which count as
+token 0; events of no channel, which are dropped; events with TLAST, which lose it; ends with an index, which are ends. The launcher gives
+the generated folder.
 """
 
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cocotb
+import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from hls_gen.registers import SOFT_RESET, Register
 from sim.benches.egru_top import GENERATED_VARIABLE
-from sim.drivers import Link, Pace, StreamMonitor, StreamSink, StreamSource, reset, start, to_signed, wait_until
+from sim.drivers import Item, Link, Pace, StreamMonitor, StreamSink, StreamSource, reset, start, to_signed, wait_until
 from sim.runner import bench_seed, write_report
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import EventDrivenStream
@@ -37,19 +40,19 @@ async def nothing_is_left_after_a_reset(dut: Any) -> None:
     registers.write_if.log.setLevel("WARNING")
     registers.read_if.log.setLevel("WARNING")
     # Both kinds of reset go through this one, and nothing is taken or given while it is low.
-    tokens_in, logits_out = (
+    words_in, logits_out = (
         Link(dut.clk_i, getattr(dut, f"{name}_tvalid"), getattr(dut, f"{name}_tready"), payload, dut.core_rst_nq)
         for name, payload in (("s_axis", (dut.s_axis_tdata, dut.s_axis_tlast)), ("m_axis", (dut.m_axis_tdata, dut.m_axis_tlast)))
     )
-    source = StreamSource(tokens_in, Pace.LIGHT, rng)
-    wrong: list[int] = []  # since the last hard reset
-    tokens = StreamMonitor(tokens_in, "s_axis", lambda item: wrong.append(item[0]) if item[0] >= model.tokens else None)
+    source = StreamSource(words_in, Pace.LIGHT, rng)
+    wrong: list[Item] = []  # since the last hard reset
+    words = StreamMonitor(words_in, "s_axis", lambda word: wrong.append(word) if _is_wrong(model, word) else None)
     logits = StreamSink(logits_out, Pace.LIGHT, rng, "m_axis").monitor
-    cocotb.start_soon(_forget_at_reset(dut, tokens, logits))
+    cocotb.start_soon(_forget_at_reset(dut, words, logits))
     await start(dut)
-    kinds, in_mid_step = ["hard", "soft"] * ROUNDS, Counter[str]()
+    kinds, in_mid_step, errors_seen = ["hard", "soft"] * ROUNDS, Counter[str](), 0
     rng.shuffle(kinds)
-    source.send(*[(rng.randrange(model.tokens * 5 // 4), int(rng.random() < 0.2)) for _ in range(100 * len(kinds))])
+    source.send(*(word for _ in range(100 * len(kinds)) for word in _draw_step(model, rng)))
     for kind in kinds:
         await ClockCycles(dut.clk_i, rng.randint(1, MOST_CYCLES))
         if kind == "hard":
@@ -66,15 +69,17 @@ async def nothing_is_left_after_a_reset(dut: Any) -> None:
         count = rng.randint(1, MOST_STEPS) * model.classes
         await wait_until(dut, lambda count=count: len(logits.items) >= count, f"{count} logits after a {kind} reset")  # type: ignore[misc]
         observed = [(to_signed(word, 32), last) for word, last in logits.items]
-        assert observed == _expected(model, tokens.items, len(observed))
+        assert observed == _expected(model, words.items, len(observed))
         before = len(wrong)
         errors = await registers.read_dword(Register.ERRORS)
         assert bool(before) <= errors <= bool(wrong)
+        errors_seen += errors
     await registers.write_dword(Register.CONTROL, INTERRUPT_ENABLE)
     await wait_until(dut, lambda: dut.irq_o.value == 1, "the end of a sequence")
     await registers.write_dword(Register.CONTROL, 0)
     assert dut.irq_o.value == 0
     assert all(in_mid_step[kind] > ROUNDS / 2 for kind in ("hard", "soft")), in_mid_step
+    assert errors_seen > 0
     write_report({"in_mid_step": in_mid_step})
 
 
@@ -86,11 +91,45 @@ async def _forget_at_reset(dut: Any, *monitors: StreamMonitor) -> None:
                 monitor.clear()
 
 
-def _expected(model: QuantizedModel, tokens: list[tuple[int, ...]], count: int) -> list[tuple[int, int]]:
-    """Return the first ``count`` transfers {logit, TLAST} of a fresh core that takes ``tokens``."""
+def _draw_step(model: QuantizedModel, rng: random.Random) -> list[Item]:
+    """Draw the words of a time step, {word, TLAST}, some of them wrong; the events of a step are of different channels."""
+    last = int(rng.random() < 0.2)
+    if not model.channels:
+        return [(rng.randrange(model.tokens * 5 // 4), last)]
+    bits, top = model.formats.event_bits, model.formats.event_max
+    indices = rng.sample(range(model.channels + 2), rng.randint(0, model.channels))
+    events = [(index << bits | rng.randint(1, top), int(rng.random() < 0.02)) for index in indices]
+    return [*events, (rng.choice([0] * 19 + [1]) << bits, last)]
+
+
+def _is_wrong(model: QuantizedModel, item: Item) -> bool:
+    word, last = item
+    if not model.channels:
+        return word >= model.tokens
+    index, value = divmod(word, 1 << model.formats.event_bits)
+    return bool(index >= model.channels or last) if value else index != 0
+
+
+def _steps(model: QuantizedModel, items: list[Item]) -> Iterator[tuple[int | np.ndarray, int]]:
+    """Yield what a fresh core that takes ``items`` shows its first layer in each time step, and whether that ends a sequence."""
+    events = np.zeros(model.channels, np.int64)
+    for word, last in items:
+        if not model.channels:
+            yield word if word < model.tokens else 0, last
+            continue
+        index, value = divmod(word, 1 << model.formats.event_bits)
+        if not value:
+            yield events, last
+            events = np.zeros(model.channels, np.int64)
+        elif index < model.channels:
+            events[index] = value
+
+
+def _expected(model: QuantizedModel, items: list[Item], count: int) -> list[tuple[int, int]]:
+    """Return the first ``count`` transfers {logit, TLAST} of a fresh core that takes ``items``."""
     stream, transfers = EventDrivenStream(model), list[tuple[int, int]]()
-    for token, last in tokens:
-        logits = [int(logit) for logit in stream.step(token if token < model.tokens else 0).logits]
+    for inputs, last in _steps(model, items):
+        logits = [int(logit) for logit in stream.step(inputs).logits]
         transfers += [(logit, int(last and number == len(logits) - 1)) for number, logit in enumerate(logits)]
         if last:
             stream.reset()

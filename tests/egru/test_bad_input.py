@@ -92,7 +92,7 @@ def test_a_model_of_features(
     if command[0] == "evaluate":
         assert "knows no text" in line
     else:
-        assert "a model of 10 channels of features cannot become hardware" in line
+        assert "a model of 10 channels of features does not suit " in line
 
 
 def test_a_missing_checkpoint_to_go_on_from(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hls_gen.hardware_config import HardwareConfig, plan
 from hls_gen.registers import ADDRESSES, BLOCK_BYTES, MAX_BLOCKS, counters_address
 from sw_model.errors import UserError
+from sw_model.fixed_point import Formats
 from sw_model.random_model import RandomModelSpec, random_model
 
 MODEL = random_model(RandomModelSpec(hidden=(16, 24), classes=16))
@@ -28,6 +29,43 @@ MODEL = random_model(RandomModelSpec(hidden=(16, 24), classes=16))
 def test_impossible_lanes(lanes: int | tuple[int, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         plan(MODEL, HardwareConfig(lanes=lanes))
+
+
+@pytest.mark.parametrize(
+    ("features", "event_bits", "hidden", "chosen", "message"),
+    [
+        (
+            129,
+            8,
+            (4,),
+            {},
+            r"129 channels need 8 bits of index beside 8 of value, .* has 15; use fewer event bits",
+        ),
+        (9, 12, (4,), {}, r"9 channels need 4 bits of index beside 12 of value"),
+        (
+            5,
+            8,
+            (4, 4),
+            {"engines": "shared"},
+            r"engines=shared with 2 layers of a model of features takes .*use engines=per-layer",
+        ),
+        (5, 8, (4,), {"weights": "swappable"}, r"weights=swappable of a model of features is for models of tokens; use weights=fixed"),
+        (5, 8, (4,), {"weights": "loadable"}, r"weights=loadable of a model of features"),
+    ],
+)
+def test_what_features_do_not_go_with(
+    features: int, event_bits: int, hidden: tuple[int, ...], chosen: dict[str, Any], message: str
+) -> None:
+    model = random_model(RandomModelSpec(hidden=hidden, features=features, formats=Formats(event_bits=event_bits)))
+    with pytest.raises(UserError, match=message):
+        plan(model, HardwareConfig(lanes=1, **chosen))
+
+
+@pytest.mark.parametrize(("features", "event_bits", "engines"), [(128, 8, "shared"), (8, 12, "per-layer")])
+def test_features_up_to_the_bits_of_a_word(features: int, event_bits: int, engines: str) -> None:
+    model = random_model(RandomModelSpec(hidden=(4,), features=features, formats=Formats(event_bits=event_bits)))
+    hardware = plan(model, HardwareConfig.model_validate({"lanes": 1, "engines": engines}))
+    assert (hardware.engines[0].inputs, hardware.engines[0].columns) == (features, features + 4)
 
 
 @pytest.mark.parametrize(

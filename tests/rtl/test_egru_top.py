@@ -37,7 +37,9 @@ def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
     assert extra > case.steps / 2 if shared else extra == 0
 
 
-@pytest.mark.parametrize(("case", "seed"), [(CASES[1], 1), (CASES[7], 2)], ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(
+    ("case", "seed"), [(CASES[1], 1), (CASES[7], 2), (FEATURE_CASES[0], 3)], ids=lambda value: getattr(value, "name", value)
+)
 def test_a_reset_in_mid_step_leaves_nothing_behind(case: Case, seed: int, tmp_path: Path) -> None:
     generated = tmp_path / "rtl"
     write_core(case, Backend.RTL, generated)

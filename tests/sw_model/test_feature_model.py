@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from hls_gen.hardware_config import HardwareConfig, plan
 from sw_model.errors import UserError
 from sw_model.fixed_point import Formats
 from sw_model.input_encoding import FeatureInput
@@ -233,11 +232,6 @@ def test_what_no_encoding_makes_is_refused(inputs: np.ndarray) -> None:
         next(BatchedReference(model).run(inputs[:, None]))
     with pytest.raises(ValueError, match="input events"):
         EventDrivenStream(model).step(inputs[0])
-
-
-def test_hardware_refuses_features_by_name() -> None:
-    with pytest.raises(UserError, match="a model of 6 channels of features cannot become hardware"):
-        plan(_model(), HardwareConfig(lanes=1))
 
 
 def test_an_encoding_needs_one_name_per_feature() -> None:
