@@ -9,8 +9,12 @@ import math
 import random
 import tomllib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import PurePath
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+import numpy as np
 
 #: Values in place of any other.
 HOSTILE: tuple[Any, ...] = (
@@ -28,7 +32,7 @@ def mutated(data: bytes, name: str, rng: random.Random) -> bytes:
     if change is not None and rng.random() < 0.7:
         try:
             return change(data, rng)
-        except (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError, OverflowError):
+        except (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError, OverflowError, BadZipFile):
             pass  # no longer of that form, after other changes
     return mutated_bytes(data, rng)
 
@@ -148,4 +152,42 @@ def _safetensors(data: bytes, rng: random.Random) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
-_BY_SUFFIX: dict[str, Callable[[bytes, random.Random], bytes]] = {".json": _json, ".toml": _toml, ".safetensors": _safetensors}
+def _npz(data: bytes, rng: random.Random) -> bytes:
+    """Change one of the arrays, its shape or its type, or have one too many or too few."""
+    with ZipFile(BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = rng.choice(list(members))
+    file = BytesIO(members[name])
+    np.lib.format.read_magic(file)
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    values, header = file.read(), {"descr": dtype.str, "fortran_order": by_columns, "shape": shape}
+    match rng.randrange(5):
+        case 0:
+            header["descr"] = rng.choice(
+                ("|b1", "|u1", "<i2", ">i4", "<i8", "<u8", "<f2", "<f8", "<c8", "<U1", "<U0", "|V8", "|O", "<M8[s]")
+            )
+        case 1:
+            header["shape"] = rng.choice(((), (0,), (-1,), shape[::-1], (*shape, 1), (1 << 40, 1 << 40), (len(values),), (True,)))
+        case 2:
+            values = bytes(rng.choice((0, 1, 127, 255)) for _ in values)
+        case 3:
+            values = mutated_bytes(values, rng)
+        case _:
+            members[rng.choice(("extra.npy", "labels.npy", "targets.npy", "../x.npy"))] = members.pop(name)
+    if name in members:
+        file = BytesIO()
+        np.lib.format.write_array_header_1_0(file, header)
+        members[name] = file.getvalue() + values
+    file = BytesIO()
+    with ZipFile(file, "w", rng.choice((ZIP_STORED, ZIP_DEFLATED))) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+_BY_SUFFIX: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    ".json": _json,
+    ".toml": _toml,
+    ".safetensors": _safetensors,
+    ".npz": _npz,
+}

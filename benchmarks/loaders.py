@@ -43,9 +43,12 @@ from hls_gen.weight_swap import COLUMNS_FILE, ROUTED_FILE, SWAP_FOLDER, image_fi
 from sim import fuzz_case
 from sim.link_frames import Frame, FrameDecoder, Sync, encode_frame
 from sw_model import checkpoint
-from sw_model.datasets import TextDataset, load_text
+from sw_model.csv_file import import_csv
+from sw_model.datasets import SPLITS, TextDataset, load_text
 from sw_model.event_gru import EventNetwork, FeatureNetworkConfig, NetworkShape
 from sw_model.export import export_checkpoint
+from sw_model.feature_dataset import DATASET_FILE, FeatureDataset, FeatureSplit, read_dataset, write_dataset
+from sw_model.feature_sources import import_commands, import_digits, import_ts
 from sw_model.fixed_point import Formats
 from sw_model.input_encoding import FeatureInput, encode
 from sw_model.macs import MacsSummary
@@ -346,6 +349,51 @@ def _make_energy(folder: Path) -> None:
     shutil.copyfile(MODELS / _ENERGY, folder / _ENERGY)
 
 
+_FRAMES, _TIME_SERIES, _NPZ = "train.npz", "motion.ts", "features.npz"
+
+
+def _feature_split() -> FeatureSplit:
+    return FeatureSplit(np.eye(6, 2, dtype=np.float32), np.array([0, 3, 4, 6]), labels=np.array([0, 1, 1]), groups=np.array([1, 1, 2]))
+
+
+def _make_features(folder: Path) -> None:
+    splits = {name: _feature_split() for name in SPLITS}
+    made = FeatureDataset("two", "classification", feature_names=("a", "b"), class_names=("up", "down"), frame_rate=50.0, **splits)
+    write_dataset(made, folder, force=True)
+
+
+def _seal_features(folder: Path) -> None:
+    described = json.loads((folder / DATASET_FILE).read_text())
+    described["files"][_FRAMES] = hashlib.sha256((folder / _FRAMES).read_bytes()).hexdigest()
+    (folder / DATASET_FILE).write_text(json.dumps(described))
+
+
+def _make_digits(folder: Path) -> None:
+    arrays = {"scale": np.float32(0.5)}
+    for name in ("train", "test"):
+        utterances = np.arange(200)
+        arrays |= {f"feat_{name}": np.zeros((200, 13), np.int16), f"offset_{name}": np.arange(201), f"y_{name}": utterances // 20}
+    np.savez(folder / _NPZ, allow_pickle=False, **arrays)
+
+
+def _make_commands(folder: Path) -> None:
+    arrays = {"classes": np.array(["go", "stop"])}
+    for number, name in enumerate(("train", "val", "test")):
+        arrays |= {f"x_{name}": np.zeros((2, 3, 2), np.uint8), f"y_{name}": np.arange(2), f"speaker_{name}": np.full(2, number)}
+    np.savez(folder / _NPZ, allow_pickle=False, **arrays)
+
+
+def _make_csv(folder: Path) -> None:
+    rows = "".join(f"{frame // 3},{frame // 3 % 2},{frame // 6},{frame},-{frame}e-1\n" for frame in range(24))
+    for name in ("train", "test"):
+        (folder / f"{name}.csv").write_text("sequence,label,group,x,y\n" + rows)
+
+
+def _make_time_series(folder: Path) -> None:
+    header = "# two\n@problemName Two\n@timeStamps false\n@univariate false\n@dimensions 2\n@equalLength true\n@seriesLength 3\n"
+    (folder / _TIME_SERIES).write_text(header + "@classLabel true up down\n@data\n" + "1,2,3:4,5,6:up\n-1,0.5,1e2:0,0,0:down\n" * 4)
+
+
 class HostileDevice:
     """A line to a device that answers with what stands in a file: as frames, or as the bytes themselves.
 
@@ -442,5 +490,11 @@ LOADERS = (
     Loader("sweep", "sweep.toml", _make_sweep, lambda folder: expand(load_sweep(folder / "sweep.toml", {}, {}))),
     Loader("table of a sweep", SWEEP_FILE, _make_table, lambda folder: collect([read_sweep(folder)])),
     Loader("events of a sweep", _RASTER, _make_table, lambda folder: read_raster(folder / _RASTER)),
+    Loader("description of features", DATASET_FILE, _make_features, read_dataset),
+    Loader("frames of features", _FRAMES, _make_features, read_dataset, _seal_features),
+    Loader("stored digits", _NPZ, _make_digits, lambda folder: import_digits(folder / _NPZ)),
+    Loader("stored commands", _NPZ, _make_commands, lambda folder: import_commands(folder / _NPZ)),
+    Loader("table of frames", "train.csv", _make_csv, import_csv),
+    Loader("time series", _TIME_SERIES, _make_time_series, lambda folder: import_ts(folder / _TIME_SERIES, folder / _TIME_SERIES)),
     Loader("energy model", _ENERGY, _make_energy, lambda folder: load_energy_model(str(folder / _ENERGY))),
 )

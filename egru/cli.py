@@ -11,6 +11,7 @@ import typer
 from egru import __version__
 from egru.commands.boards import boards
 from egru.commands.build import build
+from egru.commands.data import data
 from egru.commands.demo import demo
 from egru.commands.doctor import doctor
 from egru.commands.estimate import estimate
@@ -44,6 +45,7 @@ MODEL_COMMANDS = (demo, sweep, report, train, prune, export, evaluate)
 HARDWARE_COMMANDS = (boards, estimate, generate, verify, simulate, fuzz, build, swap, run, doctor)
 for command in MODEL_COMMANDS + HARDWARE_COMMANDS:
     app.command()(command)
+app.add_typer(data, name="data")
 
 
 def _print_version(wanted: bool) -> None:

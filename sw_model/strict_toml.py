@@ -87,7 +87,7 @@ def _user_error(error: ValidationError, model: type[BaseModel], source: str) -> 
     details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     detail = details[0]
     location = detail["loc"]
-    name = ".".join(str(part) for part in location) or "the file"
+    name = ".".join(str(part) for part in location)[:SHOWN] or "the file"
     if detail["type"] == "extra_forbidden":
         return UserError(f"key '{name}' in {source}", "is not known", _suggest(str(location[-1]), legal_keys(model, location[:-1])))
     if detail["type"] == "missing":

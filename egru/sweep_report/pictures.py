@@ -1,12 +1,8 @@
 """Pictures of the models of a sweep: which neurons sent events when, and which weights are not zero."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from lzma import LZMAError
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -16,6 +12,7 @@ from egru.sweep_report.figures import ModelPictures, Picture, percent, spread
 from egru.sweep_report.reading import Sweep
 from sw_model.errors import UserError
 from sw_model.input_file import read_bytes
+from sw_model.npz_file import read_arrays
 from sw_model.quantized_model import QuantizedModel
 
 #: The page holds the pictures of so many models: each is some 30 kB.
@@ -116,28 +113,11 @@ def read_raster(path: Path) -> dict[str, np.ndarray]:
             header only claims.
     """
     what = f"file of events {path}"
-    data = read_bytes(path, "file of events", REMEDY, MAX_RASTER_BYTES)
-    try:
-        with ZipFile(BytesIO(data)) as archive:
-            if sum(info.file_size for info in archive.infolist()) > MAX_RASTER_BYTES:
-                raise UserError(what, f"exceeds {MAX_RASTER_BYTES:,} bytes unpacked", REMEDY)
-            found = {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
-    except (ValueError, EOFError, BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error, LZMAError) as error:
-        raise UserError(what, f"cannot be read ({error})", REMEDY) from None
-    if not found:
-        raise UserError(what, "is empty", REMEDY)
-    return dict(sorted(found.items()))
-
-
-def _array(data: bytes) -> np.ndarray:
-    """Return an array of a NPY file; a ValueError where it is not (steps, neurons) of bool, or not as large as it says."""
-    file = BytesIO(data)
-    np.lib.format.read_magic(file)
-    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-    if len(shape) != 2 or 0 in shape or dtype != np.bool_:
-        raise ValueError(f"{dtype} of shape {shape} is not bool of (steps, neurons)")
-    events: np.ndarray = np.frombuffer(data[file.tell() :], np.uint8).reshape(shape, order="F" if by_columns else "C") != 0
-    return events
+    arrays = read_arrays(read_bytes(path, "file of events", REMEDY, MAX_RASTER_BYTES), what, REMEDY, MAX_RASTER_BYTES)
+    for name, events in arrays.items():
+        if events.ndim != 2 or events.dtype != np.bool_:
+            raise UserError(f"{name[:80]!r} in {what}, {events.dtype} of shape {events.shape}", "is not bool of (steps, neurons)", REMEDY)
+    return {name: events.view(np.uint8) != 0 for name, events in arrays.items()}
 
 
 def _shrink(mask: np.ndarray, limit: int) -> tuple[np.ndarray, tuple[int, int]]:

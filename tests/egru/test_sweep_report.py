@@ -246,8 +246,8 @@ EVENTS = np.zeros((4, 3), bool)
         (zipped(EVENTS)[:-30], "cannot be read"),
         (zipped(EVENTS.astype(np.int64)), "int64 of shape"),
         (zipped(EVENTS[0]), "is not bool of"),
-        (zipped(EVENTS[:0]), "is not bool of"),
-        (zipped(np.array([{}], object)), "object of shape"),
+        (zipped(EVENTS[:0]), "are not bool of shape"),
+        (zipped(np.array([{}], object)), "is neither numbers nor text"),
         (zipped(), "is empty"),
         (zipped(np.zeros((1 << 12, 1 << 13), bool)), "exceeds 16,777,216 bytes unpacked"),
     ],
@@ -257,13 +257,6 @@ def test_events_that_are_none_are_refused(tmp_path: Path, data: bytes, rule: str
     path.write_bytes(data)
     with pytest.raises(UserError, match=rule):
         read_raster(path)
-
-
-def test_a_header_that_claims_too_much_takes_no_memory() -> None:
-    file = BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "|b1", "fortran_order": False, "shape": (1 << 40, 1 << 20)})
-    with pytest.raises(ValueError, match="reshape"):
-        pictures._array(file.getvalue() + bytes(12))
 
 
 def test_events_are_read_in_either_order(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -184,8 +187,25 @@ CASES: dict[str, tuple[Callable[[], tuple[str, bytes]], str]] = {
     ),
     "braces that nest": (lambda: ("HLS source", b"struct a{" * 2000 + b"}" * 2000), "are nested too deep"),
     "comparisons that may be templates": (lambda: ("HLS source", b"void g(){" + b"a<" * 1500 + b"}"), ""),
+    "frames of terabytes": (lambda: ("frames of features", _archive(features=((1 << 40, 2), "<f4"))), "are not float32 of shape"),
+    "frames of nothing": (lambda: ("frames of features", _archive(features=((0, 2), "<f4"))), "are not float32 of shape"),
+    "frames of objects": (lambda: ("frames of features", _archive(lengths=((1,), "|O"))), "object is neither numbers nor text"),
+    "a header of a billion dimensions": (
+        lambda: _replaced("time series", b"@dimensions 2", b"@dimensions 1000000000"),
+        "the header says @dimensions 1000000000",
+    ),
     "lone surrogates": (lambda: _changed("pretrained figures", where="\ud800"), "pretrained|figures.json"),
 }
+
+
+def _archive(**headers: tuple[tuple[int, ...], str]) -> bytes:
+    """Return an NPZ file of headers with nothing behind them."""
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        for name, (shape, descr) in headers.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array_header_1_0(member, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
 
 
 def _replaced(name: str, old: bytes, new: bytes) -> tuple[str, bytes]:
