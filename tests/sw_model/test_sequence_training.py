@@ -46,9 +46,10 @@ def _dataset(*, regression: bool = False, sequences: int = 40) -> FeatureDataset
             return FeatureSplit(features, offsets, targets=(3.0 + 2.0 * features[:, :1] - features[:, 1:2]))
         return FeatureSplit(features, offsets, labels)
 
-    splits = [split(count) for count in (sequences, 20, 30)]
-    names = {"target_names": ("t",)} if regression else {"class_names": ("a", "b", "c")}
-    return FeatureDataset("made", "regression" if regression else "classification", *splits, ("x", "y", "z"), **names)
+    train_split, valid, test = (split(count) for count in (sequences, 20, 30))
+    if regression:
+        return FeatureDataset("made", "regression", train_split, valid, test, ("x", "y", "z"), target_names=("t",))
+    return FeatureDataset("made", "classification", train_split, valid, test, ("x", "y", "z"), ("a", "b", "c"))
 
 
 @pytest.mark.parametrize("values", [{}, {"quantization": {}, "pruning": {"sparsity": 0.7, "end_step": 8, "interval": 2}}])
@@ -82,7 +83,7 @@ def test_an_epoch_sees_every_sequence_once_in_an_order_of_its_own() -> None:
     batches = SequenceBatches(dataset.train, config, task.info.feature_input(), task.info.readout(), 8)
     epochs = [np.concatenate([batches.indices_at(5 * epoch + step) for step in range(5)]) for epoch in range(2)]
     assert all(sorted(epoch) == list(range(40)) for epoch in epochs)
-    assert not np.array_equal(*epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
     # Whatever was asked for before.
     assert torch.equal(batches.at(3).inputs, SequenceTask(dataset, config).batch(3)[0].inputs)
 
@@ -126,9 +127,9 @@ def test_integers_give_the_figures_of_the_trained_network_whatever_the_padding(r
         )  # fmt: skip
         for ours, theirs in zip((*one.events.sent, *one.events.last), (*found[0].events.sent, *found[0].events.last), strict=True):
             assert np.array_equal(ours, theirs)
-        assert np.array_equal(one.events.inputs, found[0].events.inputs)
-        for ours, theirs in ((one.confusion, found[0].confusion), (one.squared_error, found[0].squared_error)):
-            assert np.array_equal(ours, theirs) or (ours is None and theirs is None)
+        for name in ("confusion", "squared_error"):
+            assert repr(getattr(one, name)) == repr(getattr(found[0], name)), name
+        assert one.events.input_density == found[0].events.input_density
     assert found[0].saturated > 0
     assert sum(layer.sum() for layer in found[0].events.sent) > 0
 
@@ -136,7 +137,14 @@ def test_integers_give_the_figures_of_the_trained_network_whatever_the_padding(r
 @pytest.mark.parametrize("regression", [False, True])
 def test_it_learns(regression: bool, tmp_path: Path) -> None:
     dataset = _dataset(regression=regression, sequences=200)
-    plain = {"activity": None, "augmentation": {}, "dropout": {}, "steps": 150, "validate_every": 50, "label_smoothing": 0.0}
+    plain: dict[str, Any] = {
+        "activity": None,
+        "augmentation": {},
+        "dropout": {},
+        "steps": 150,
+        "validate_every": 50,
+        "label_smoothing": 0.0,
+    }
     metrics = run_phase(_config(**plain), dataset, tmp_path / "dense", progress=False)
     if regression:
         assert metrics["validation_squared_error"] < 0.5
