@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -44,7 +45,7 @@ from sim import fuzz_case
 from sim.link_frames import Frame, FrameDecoder, Sync, encode_frame
 from sw_model import checkpoint
 from sw_model.csv_file import import_csv
-from sw_model.datasets import SPLITS, TextDataset, load_text
+from sw_model.datasets import TextDataset, load_text
 from sw_model.event_gru import EventNetwork, FeatureNetworkConfig, NetworkShape
 from sw_model.export import export_checkpoint
 from sw_model.feature_dataset import DATASET_FILE, FeatureDataset, FeatureSplit, read_dataset, write_dataset
@@ -357,8 +358,8 @@ def _feature_split() -> FeatureSplit:
 
 
 def _make_features(folder: Path) -> None:
-    splits = {name: _feature_split() for name in SPLITS}
-    made = FeatureDataset("two", "classification", feature_names=("a", "b"), class_names=("up", "down"), frame_rate=50.0, **splits)
+    split = _feature_split()
+    made = FeatureDataset("two", "classification", split, split, split, ("a", "b"), class_names=("up", "down"), frame_rate=50.0)
     write_dataset(made, folder, force=True)
 
 
@@ -369,7 +370,7 @@ def _seal_features(folder: Path) -> None:
 
 
 def _make_digits(folder: Path) -> None:
-    arrays = {"scale": np.float32(0.5)}
+    arrays: dict[str, Any] = {"scale": np.float32(0.5)}
     for name in ("train", "test"):
         utterances = np.arange(200)
         arrays |= {f"feat_{name}": np.zeros((200, 13), np.int16), f"offset_{name}": np.arange(201), f"y_{name}": utterances // 20}
@@ -377,7 +378,7 @@ def _make_digits(folder: Path) -> None:
 
 
 def _make_commands(folder: Path) -> None:
-    arrays = {"classes": np.array(["go", "stop"])}
+    arrays: dict[str, Any] = {"classes": np.array(["go", "stop"])}
     for number, name in enumerate(("train", "val", "test")):
         arrays |= {f"x_{name}": np.zeros((2, 3, 2), np.uint8), f"y_{name}": np.arange(2), f"speaker_{name}": np.full(2, number)}
     np.savez(folder / _NPZ, allow_pickle=False, **arrays)

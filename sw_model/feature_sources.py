@@ -33,8 +33,8 @@ MAX_TEXT_BYTES = 1 << 26
 DIGITS, UTTERANCES = 10, 10
 DIGITS_TEXTS = {"train": "Train_Arabic_Digit.txt", "test": "Test_Arabic_Digit.txt"}
 DIGITS_SOURCE = (
-    "Spoken Arabic Digit, N. Hammami and M. Bedda, University of Badji-Mokhtar Annaba, UCI Machine Learning Repository 2008; "
-    "under CC BY 4.0 as that repository states"
+    "Spoken Arabic Digit, N. Hammami and M. Bedda, University of Badji-Mokhtar Annaba, 2008; UCI Machine Learning Repository, "
+    "whose page of the data set states its terms"
 )
 COMMANDS_SOURCE = (
     "Arabic Speech Commands Dataset 1.0, A. Ghandoura, F. Hjabo and O. Al Dakkak 2021, under CC BY 4.0; log-mel frames computed from it"
