@@ -17,6 +17,10 @@ from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_
 from hls_gen.testbench import SEQUENCES, STEPS, Stimulus, random_stimulus
 from sw_model.datasets import EMBEDDED, TextDataset, Unit, load_text
 from sw_model.errors import UserError
+from sw_model.feature_dataset import DATASET_FILE, FeatureDataset
+from sw_model.feature_match import FeatureInfo, require_same_features
+from sw_model.feature_sources import load_features
+from sw_model.generated_features import GENERATED
 from sw_model.input_file import read_json
 from sw_model.model_manifest import MANIFEST_FILE
 from sw_model.quantized_model import QuantizedModel
@@ -83,6 +87,31 @@ def load_matching_text(info: TextInfo, source: str | None) -> TextDataset:
     if dataset.vocabulary != info.vocabulary:
         rule = f"has another vocabulary than the network, which was trained on {info.name}"
         raise UserError(f"text {source}", rule, "give that text with --data")
+    return dataset
+
+
+def is_feature_source(source: str) -> bool:
+    """Say whether ``source`` is of feature streams: ``generated``, or a folder that `egru data` wrote."""
+    return source == GENERATED or (Path(source) / DATASET_FILE).is_file()
+
+
+def load_matching_features(info: FeatureInfo, source: str | None, what: str) -> FeatureDataset:
+    """Read the feature streams of a network.
+
+    Args:
+        info: What the network knows of them.
+        source: Where they are, as for `sw_model.feature_sources.load_features`; None for the generated ones.
+        what: What holds the network, for a message.
+
+    Raises:
+        UserError: When they cannot be read, or have other features or classes than the network.
+    """
+    if source is None:
+        if info.name != GENERATED:
+            raise UserError(f"{what}, trained on {info.name}", "does not say where that is", "give the folder with --data")
+        source = GENERATED
+    dataset = load_features(source)
+    require_same_features(info, dataset, what)
     return dataset
 
 

@@ -16,11 +16,13 @@ import torch.distributed as dist
 from rich.console import Console
 from rich.table import Table
 
-from egru.artifacts import TextInfo, load_matching_text
+from egru.artifacts import TextInfo, is_feature_source, load_matching_features, load_matching_text
 from egru.output import print_json, words_to_stderr
 from sw_model import checkpoint
-from sw_model.datasets import load_text
+from sw_model.datasets import TextDataset, load_text
 from sw_model.errors import UserError
+from sw_model.feature_dataset import FeatureDataset
+from sw_model.feature_sources import load_features
 from sw_model.stepper import STREAM_TILE
 from sw_model.train import run_phase
 from sw_model.train_config import DataConfig, TrainConfig
@@ -67,15 +69,17 @@ class Processes:
             dist.destroy_process_group()
 
 
-def require_device(settings: TrainConfig, processes: Processes | None = None) -> None:
+def require_device(settings: TrainConfig, processes: Processes | None = None, *, features: bool = False) -> None:
     """Refuse a phase that its device, or these processes, cannot train.
 
     Args:
         settings: The phase.
         processes: One, if not given.
+        features: Whether it reads features: these are trained by the plain loop, in one process.
 
     Raises:
-        UserError: When ``device`` is ``cuda`` and GPU, Triton or even streams are missing, or it is ``cpu`` for several processes.
+        UserError: When ``device`` is ``cuda`` and GPU, Triton or even streams are missing, or it is ``cpu``, or of features, for several
+            processes.
     """
     processes = processes or Processes()
     count = processes.count
@@ -87,6 +91,11 @@ def require_device(settings: TrainConfig, processes: Processes | None = None) ->
     if not torch.cuda.is_available():
         rule = f"needs a GPU, and torch {torch.__version__} finds none"
         raise UserError("device=cuda", rule, f"install torch for CUDA and {GPU_EXTRA}, or give --device cpu")
+    if features:
+        if count > 1:
+            rule = "are trained by one process"
+            raise UserError(f"sequences of features with {count} processes", rule, "start it without torchrun")
+        return
     if importlib.util.find_spec("triton") is None:
         raise UserError("device=cuda", "needs Triton, which is not installed", f"{GPU_EXTRA}, or give --device cpu")
     if processes.local_rank >= torch.cuda.device_count():
@@ -103,21 +112,30 @@ def require_device(settings: TrainConfig, processes: Processes | None = None) ->
 def run_training(
     settings: TrainConfig, data: DataConfig, out: Path, start_from: Path | None, *, resume: bool, force: bool
 ) -> dict[str, Any] | None:
-    """Run a phase; see `sw_model.train.run_phase`. A network that is gone on with keeps its unit and vocabulary.
+    """Run a phase; see `sw_model.train.run_phase`. A network that is gone on with keeps its unit and vocabulary, or its encoding.
 
     Returns:
         The metrics, or None in a process that does not report.
 
     Raises:
-        UserError: When a folder, the text, the configuration or the device will not do.
+        UserError: When a folder, the text, the features, the configuration or the device will not do.
     """
     processes = Processes.from_environment()
-    require_device(settings, processes)
-    if start_from is None:
-        dataset = load_text(data.source, data.unit, max_vocabulary=data.max_vocabulary)
-    else:
-        known = checkpoint.load(start_from).text()
+    start = None if start_from is None else checkpoint.load(start_from)
+    features = is_feature_source(data.source) if start is None else isinstance(start.manifest.data, checkpoint.FeatureDataInfo)
+    require_device(settings, processes, features=features)
+    dataset: TextDataset | FeatureDataset
+    if start is not None and features:
+        # The default names a text, which no network of features reads.
+        source = None if data.source == DataConfig().source else data.source
+        dataset = load_matching_features(start.features().match(), source, f"checkpoint {start_from}")
+    elif start is not None:
+        known = start.text()
         dataset = load_matching_text(TextInfo(known.name, known.unit, known.vocabulary), data.source)
+    elif features:
+        dataset = load_features(data.source)
+    else:
+        dataset = load_text(data.source, data.unit, max_vocabulary=data.max_vocabulary)
     with words_to_stderr(), processes.joined():
         metrics = run_phase(settings, dataset, out, start_from, resume=resume, force=force)
     return metrics if processes.rank == 0 else None
@@ -137,8 +155,8 @@ def report_training(done: str, out: Path, metrics: dict[str, Any] | None, *, as_
     if as_json:
         print_json({"checkpoint": str(out), **metrics})
         return
-    table = Table("steps", "best step", "validation bits", "event density", "weight density", "seconds", title=f"{done}: {out}")
+    shown = [name for name in metrics if name.startswith("validation_")] + ["event_density", "weight_density"]
+    table = Table("steps", "best step", *(name.replace("_", " ") for name in shown), "seconds", title=f"{done}: {out}")
     counts = (metrics["steps"], metrics["best_step"])
-    figures = (f"{metrics[name]:.3f}" for name in ("validation_bits", "event_density", "weight_density"))
-    table.add_row(*map(str, counts), *figures, f"{metrics['seconds']:.1f}")
+    table.add_row(*map(str, counts), *(f"{metrics[name]:.3f}" for name in shown), f"{metrics['seconds']:.1f}")
     Console(markup=False).print(table)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -21,6 +21,9 @@ from torch import Tensor
 from sw_model.datasets import Unit
 from sw_model.errors import UserError
 from sw_model.event_gru import AnyNetworkConfig, Arithmetic, EventNetwork, FeatureNetworkConfig
+from sw_model.feature_dataset import Task
+from sw_model.feature_match import FeatureInfo
+from sw_model.fixed_point import Formats
 from sw_model.input_encoding import Encoding, FeatureInput
 from sw_model.input_file import read_bytes, read_text
 from sw_model.output_folder import staged_folder
@@ -57,6 +60,7 @@ class FeatureDataInfo(BaseModel):
         frame_rate: Frames per second, where that is known.
         feature_names: One per feature, or nothing.
         class_names: One per logit, or nothing.
+        event_bits: Bits of an input event; a quantised network has the same.
         encoding: This and the three below: see `FeatureInput`.
         readout_kind: This and the three below: see `Readout`.
     """
@@ -67,6 +71,7 @@ class FeatureDataInfo(BaseModel):
     frame_rate: float | None
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
+    event_bits: int = Field(default=Formats.event_bits, ge=2, le=12)
     encoding: Encoding
     offset: tuple[float, ...]
     scale: tuple[float, ...]
@@ -78,7 +83,13 @@ class FeatureDataInfo(BaseModel):
 
     @classmethod
     def of(
-        cls, name: str, feature_input: FeatureInput, readout: Readout, class_names: tuple[str, ...] = (), frame_rate: float | None = None
+        cls,
+        name: str,
+        feature_input: FeatureInput,
+        readout: Readout,
+        class_names: tuple[str, ...] = (),
+        frame_rate: float | None = None,
+        event_bits: int = Formats.event_bits,
     ) -> "FeatureDataInfo":
         """Take an encoding and a read-out apart."""
         threshold, offset, scale = feature_input.delta_threshold, readout.target_offset, readout.target_scale
@@ -87,6 +98,7 @@ class FeatureDataInfo(BaseModel):
             frame_rate=frame_rate,
             feature_names=feature_input.names,
             class_names=class_names,
+            event_bits=event_bits,
             encoding=feature_input.encoding,
             offset=tuple(feature_input.offset.tolist()),
             scale=tuple(feature_input.scale.tolist()),
@@ -96,6 +108,11 @@ class FeatureDataInfo(BaseModel):
             target_offset=None if offset is None else tuple(offset.tolist()),
             target_scale=None if scale is None else tuple(scale.tolist()),
         )
+
+    def match(self) -> FeatureInfo:
+        """Return what a data set for this network must have."""
+        task: Task = "regression" if self.readout_kind == "regression" else "classification"
+        return FeatureInfo(self.name, task, self.feature_names, self.class_names)
 
     def feature_input(self) -> FeatureInput:
         """Return the encoding.
@@ -184,6 +201,16 @@ class Checkpoint:
         """
         if not isinstance(self.manifest.data, DataInfo):
             raise UserError(f"checkpoint {self.folder}", "is of a network of features, which reads no text", "give one of a text")
+        return self.manifest.data
+
+    def features(self) -> FeatureDataInfo:
+        """Return which feature streams the network was trained on.
+
+        Raises:
+            UserError: When it was trained on a text.
+        """
+        if not isinstance(self.manifest.data, FeatureDataInfo):
+            raise UserError(f"checkpoint {self.folder}", "is of a network of a text, which reads no features", "give one of features")
         return self.manifest.data
 
     def masks(self) -> dict[str, Tensor]:
@@ -276,6 +303,9 @@ def _check_data(manifest: Manifest) -> None:
     channels, readout = data.feature_input().channels, data.readout()
     if channels != network.channels:
         raise UserError(f"an encoding of {channels} channels", f"disagrees with channels={network.channels}", REMEDY)
+    if manifest.quantization is not None and manifest.quantization.event_bits != data.event_bits:
+        rule = f"disagree with the {data.event_bits} bits of its encoding"
+        raise UserError(f"event_bits={manifest.quantization.event_bits} of a network of features", rule, REMEDY)
     outputs = [len(each) for each in (data.class_names or None, readout.target_offset, readout.target_scale) if each is not None]
     if any(count != network.classes for count in outputs):
         raise UserError(f"class names or targets of {outputs} outputs", f"disagree with classes={network.classes}", REMEDY)

@@ -3,7 +3,7 @@
 `sw_model.fused_stepper` is the same for a GPU, where the plain form would be some fifty times slower.
 """
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -30,20 +30,23 @@ def ranks() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-class Stepper(Protocol):
+Batch = TypeVar("Batch", contravariant=True)
+
+
+class Stepper(Protocol[Batch]):
     """Holds what one step hands to the next: weights, moments, network state."""
 
-    def step(self, chunk: Tensor, first: bool, learning_rate: float, seed: int) -> Tensor:
+    def step(self, chunk: Batch, first: bool, learning_rate: float, seed: int) -> Tensor:
         """Do one optimiser step.
 
         Args:
-            chunk: Tokens, int64, shape (steps + 1, streams); each predicts the next.
+            chunk: Of a text tokens, int64, shape (steps + 1, streams); each predicts the next.
             first: Whether the chunk begins its sequences: the state is zero before it.
             learning_rate: Of this step.
             seed: Fixes the dropout of this step.
 
         Returns:
-            Cross entropy in nats, a tensor of no dimensions; on a GPU it is not waited for.
+            Cross entropy in nats, or of a regression the squared error, a tensor of no dimensions; on a GPU it is not waited for.
         """
 
     def publish(self) -> None:
@@ -69,24 +72,29 @@ def decayed_parameters(network: EventNetwork) -> list[str]:
     return [name for name, parameter in network.named_parameters() if id(parameter) in matrices]
 
 
-def activity_loss(config: TrainConfig, output: NetworkOutput) -> Tensor | float:
-    """Return the pressure on the event density (see `ActivityConfig`), in nats."""
+def activity_loss(config: TrainConfig, output: NetworkOutput, frames: Tensor | None = None) -> Tensor | float:
+    """Return the pressure on the event density (see `ActivityConfig`), in nats.
+
+    Args:
+        config: The phase.
+        output: What the network did.
+        frames: Which time steps count, bool, shape (steps, streams); all if not given.
+    """
     if config.activity is None:
         return 0.0
     neurons = sum(fired.shape[-1] for fired in output.fired)
-    events = torch.stack([fired.mean() * fired.shape[-1] for fired in output.fired]).sum() / neurons
+    counted = output.fired if frames is None else [fired[frames] for fired in output.fired]
+    events = torch.stack([fired.mean() * fired.shape[-1] for fired in counted]).sum() / neurons
     return config.activity.weight * (events - config.activity.target).clamp(min=0.0)
 
 
-class PlainStepper:
-    """Autograd through `EventNetwork`, and torch's AdamW."""
+class Descent:
+    """AdamW with clipping, masks that hold, and thresholds that stay legal: what follows a loss, whatever it is of."""
 
     def __init__(self, network: EventNetwork, config: TrainConfig) -> None:
-        """Train ``network`` in place."""
+        """Change ``network`` in place."""
         self._network, self._config = network, config
         self._masks: dict[str, Tensor] = {}
-        self._state: list[LayerState] | None = None
-        self._dropout = DropoutMasks.allocate(config.dropout, network.mask_shapes(config.chunk), network.decoder_bias.device)
         decayed = set(decayed_parameters(network))
         trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
         groups = [
@@ -95,15 +103,11 @@ class PlainStepper:
         ]
         self._optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
-    def step(self, chunk: Tensor, first: bool, learning_rate: float, seed: int) -> Tensor:
-        """See `Stepper`."""
+    def _descend(self, loss: Tensor, learning_rate: float) -> None:
+        """Go one step down ``loss``."""
         network = self._network
-        torch.manual_seed(seed)
-        output = network(chunk[:-1], None if first else self._state, self._dropout.draw())
-        self._state = output.state
-        cross_entropy = functional.cross_entropy(output.logits.flatten(0, 1), chunk[1:].flatten())
         self._optimizer.zero_grad(set_to_none=True)
-        (cross_entropy + activity_loss(self._config, output)).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), self._config.gradient_clip)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
@@ -112,7 +116,6 @@ class PlainStepper:
         with torch.no_grad():
             for layer in network.event_layers():
                 layer.threshold.clamp_(0.0, THRESHOLD_MAX)
-        return cross_entropy.detach()
 
     def publish(self) -> None:
         """Do nothing: the network is trained in place."""
@@ -122,21 +125,52 @@ class PlainStepper:
         self._masks = masks
 
     def tensors(self) -> dict[str, Tensor]:
-        """See `Stepper`."""
+        """Return the moments by name."""
         tensors = {}
         for name, parameter in self._network.named_parameters():
             for key, value in self._optimizer.state.get(parameter, {}).items():
                 tensors[f"{OPTIMIZER}{name}/{key}"] = value
-        return tensors | state_tensors(self._state or [])
+        return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """See `Stepper`."""
+        """Take up what `tensors` returned.
+
+        Raises:
+            ValueError: When they are those of another network.
+        """
         for name, parameter in self._network.named_parameters():
             prefix = f"{OPTIMIZER}{name}/"
             entries = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             if entries:
                 _require_moments(name, entries, parameter)
                 self._optimizer.state[parameter] = entries
+
+
+class PlainStepper(Descent):
+    """Autograd through `EventNetwork` over chunks of a text; the state goes on from chunk to chunk."""
+
+    def __init__(self, network: EventNetwork, config: TrainConfig) -> None:
+        """Train ``network`` in place."""
+        super().__init__(network, config)
+        self._state: list[LayerState] | None = None
+        self._dropout = DropoutMasks.allocate(config.dropout, network.mask_shapes(config.chunk), network.decoder_bias.device)
+
+    def step(self, chunk: Tensor, first: bool, learning_rate: float, seed: int) -> Tensor:
+        """See `Stepper`."""
+        torch.manual_seed(seed)
+        output = self._network(chunk[:-1], None if first else self._state, self._dropout.draw())
+        self._state = output.state
+        cross_entropy = functional.cross_entropy(output.logits.flatten(0, 1), chunk[1:].flatten())
+        self._descend(cross_entropy + activity_loss(self._config, output), learning_rate)
+        return cross_entropy.detach()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See `Stepper`."""
+        return super().tensors() | state_tensors(self._state or [])
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """See `Stepper`."""
+        super().restore(tensors)
         sizes = self._network.config.hidden_sizes
         expected = {f"{STATE}{index}.{part}": (self._config.streams, size) for index, size in enumerate(sizes) for part in "cy"}
         if {name: tuple(value.shape) for name, value in tensors.items() if name in expected} != expected:

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -22,13 +21,16 @@ from sw_model.checkpoint import Checkpoint, DataInfo, Manifest
 from sw_model.datasets import TextDataset
 from sw_model.errors import UserError
 from sw_model.evaluate import Evaluation, deal, evaluate_model, evaluate_network
-from sw_model.event_gru import EventNetwork, NetworkConfig
 from sw_model.export import export_checkpoint
+from sw_model.feature_dataset import FeatureDataset
 from sw_model.output_folder import require_free
 from sw_model.pruning import apply_masks, density, magnitude_masks, require_fit
 from sw_model.quantizers import QuantizedArithmetic, quantize
-from sw_model.stepper import PlainStepper, Stepper, rank, ranks
+from sw_model.sequence_training import SequenceTask
+from sw_model.stepper import rank, ranks
+from sw_model.text_training import Batches, TextTask, require_vocabulary, steps_per_epoch
 from sw_model.train_config import DataConfig, Recipe, TrainConfig, load_recipe
+from sw_model.training_task import Task
 
 __all__ = [
     "Batches",
@@ -48,13 +50,15 @@ __all__ = [
 ]
 
 BEST, STEPPER = "best.", "stepper."
+#: What validations measure of quality; which of them there are depends on the task.
+VALIDATED = ("bits", "error_rate", "squared_error")
 #: Steps between two looks at the loss on a GPU: a look waits for the steps under way.
 LOOK_EVERY = {"cpu": 1, "cuda": 50}
 
 
 def run_phase(
     config: TrainConfig,
-    dataset: TextDataset,
+    dataset: TextDataset | FeatureDataset,
     out_folder: Path,
     start_from: Path | None = None,
     *,
@@ -66,7 +70,7 @@ def run_phase(
 
     Args:
         config: The phase.
-        dataset: The text.
+        dataset: The text, or the sequences of features.
         out_folder: Where the checkpoint goes; it appears when the phase has ended.
         start_from: Checkpoint whose weights, masks and quantisation are taken; a new network when not given.
         resume: Go on from where an earlier call with the same arguments was stopped, if there is such a place.
@@ -75,7 +79,8 @@ def run_phase(
 
     Returns:
         The metrics that the checkpoint holds: ``steps``, ``best_step``, ``validation_bits``, ``event_density``, ``weight_density``,
-        ``history``, ``seconds`` and ``processes``, how many trained it together.
+        ``history``, ``seconds`` and ``processes``, how many trained it together. Of a classification of sequences also
+        ``validation_error_rate``, of a regression ``validation_squared_error`` in place of the bits.
 
     Raises:
         UserError: When a folder may not be written, a checkpoint does not fit, or the loss is no longer a number.
@@ -123,26 +128,26 @@ def evaluate_checkpoint(folder: Path, dataset: TextDataset, split: str = "test",
         UserError: When the checkpoint is damaged, does not fit the text, or ``integer`` asks for a float network.
     """
     loaded = checkpoint.load(folder)
-    _require_vocabulary(loaded, dataset)
+    require_vocabulary(loaded, dataset)
     if integer:
         return evaluate_model(export_checkpoint(folder), dataset.split(split), streams)
     return evaluate_network(loaded.network().double(), dataset.split(split), streams)
 
 
+def _task(dataset: TextDataset | FeatureDataset, config: TrainConfig, start: Checkpoint | None) -> Task:
+    return TextTask(dataset, config, start) if isinstance(dataset, TextDataset) else SequenceTask(dataset, config, start)
+
+
 class _Phase:
     """A network on its way through one phase."""
 
-    def __init__(self, config: TrainConfig, dataset: TextDataset, start_from: Path | None) -> None:
+    def __init__(self, config: TrainConfig, dataset: TextDataset | FeatureDataset, start_from: Path | None) -> None:
         torch.manual_seed(config.seed)
         self.config = config
-        self.dataset = dataset
-        self.masks: dict[str, Tensor] = {}
-        if start_from is None:
-            self.network = EventNetwork(NetworkConfig(tokens=len(dataset.vocabulary), **config.network.model_dump()))
-        else:
-            loaded = checkpoint.load(start_from)
-            _require_vocabulary(loaded, dataset)
-            self.network, self.masks = loaded.network(), loaded.masks()
+        start = None if start_from is None else checkpoint.load(start_from)
+        self.task = _task(dataset, config, start)
+        self.network = self.task.new_network() if start is None else start.network()
+        self.masks = {} if start is None else start.masks()
         self.device = torch.device(config.device)
         self.network.to(self.device)
         if config.quantization is not None:
@@ -152,9 +157,8 @@ class _Phase:
             require_fit(config.pruning, self.network.config, self.network.config.classes)
         self.start_sparsity = 1.0 - density(self.network)
         self.masks = {name: mask.to(self.device) for name, mask in self.masks.items()}
-        self.stepper = _stepper(self.network, config)
+        self.stepper = self.task.stepper(self.network)
         self.stepper.set_masks(self.masks)
-        self.batches = Batches(dataset.train, config)
         self.step = 0
         self.best: dict[str, Any] = {}
         self.best_weights: dict[str, Tensor] = {}
@@ -181,11 +185,12 @@ class _Phase:
                 self.step += 1
                 due = self.step % config.validate_every == 0 or self.step == config.steps
                 if due or self.step % LOOK_EVERY[config.device] == 0:
-                    figures = f"loss {self.look_at(loss) / math.log(2.0):.3f} bits"
+                    unit = math.log(2.0) if self.task.quality == "bits" else 1.0
+                    figures = f"loss {self.look_at(loss) / unit:.3f} {self.task.quality.replace('_', ' ')}"
                     if due:
                         self.validate()
                     if self.history:
-                        figures += f"  valid {self.history[-1]['bits']:.3f}  events {self.history[-1]['event_density']:.3f}"
+                        figures += f"  valid {self.history[-1][self.task.quality]:.3f}  events {self.history[-1]['event_density']:.3f}"
                     bar.update(task, completed=self.step, figures=figures)
                 self.seconds = time.monotonic() - started
                 saves = config.checkpoint_every and self.step % config.checkpoint_every == 0 and self.step < config.steps
@@ -193,7 +198,7 @@ class _Phase:
                     self.save_progress(unfinished)
 
     def train_step(self) -> Tensor:
-        """Do one optimiser step; return the cross entropy in nats, which a GPU may still be computing."""
+        """Do one optimiser step; return its loss, see `Stepper`, which a GPU may still be computing."""
         config = self.config
         if config.pruning is not None and config.pruning.due(self.step):
             self.stepper.publish()
@@ -201,8 +206,8 @@ class _Phase:
             self.masks = magnitude_masks(self.network, sparsity, config.pruning, self.masks)
             apply_masks(self.network, self.masks)
             self.stepper.set_masks(self.masks)
-        chunk, first = self.batches.at(self.step)
-        return self.stepper.step(chunk, first, learning_rate(config, self.step), config.seed * 1_000_003 + self.step)
+        batch, first = self.task.batch(self.step)
+        return self.stepper.step(batch, first, learning_rate(config, self.step), config.seed * 1_000_003 + self.step)
 
     def look_at(self, loss: Tensor) -> float:
         """Return the loss of the last step.
@@ -219,9 +224,7 @@ class _Phase:
     def validate(self) -> None:
         """Measure the validation split and keep the weights when they are the best so far."""
         self.stepper.publish()
-        result = evaluate_network(self.network, self.dataset.valid, self.config.validation_streams)
-        entry = {"step": self.step, "bits": result.bits_per_symbol, "event_density": result.total_event_density}
-        entry["weight_density"] = density(self.network)
+        entry: dict[str, Any] = {"step": self.step, **self.task.validate(self.network), "weight_density": density(self.network)}
         self.history.append(entry)
         if self.config.pruning is not None and not self.config.pruning.finished(self.step - 1):
             return
@@ -233,14 +236,14 @@ class _Phase:
             self.stale += 1
 
     def _rank(self, entry: dict[str, Any]) -> tuple[float, float]:
-        return max(0.0, entry["event_density"] - self.config.max_event_density), entry["bits"]
+        return max(0.0, entry["event_density"] - self.config.max_event_density), entry[self.task.quality]
 
     def metrics(self) -> dict[str, Any]:
         """Return what the phase measured."""
         return {
             "steps": self.step,
             "best_step": self.best["step"],
-            "validation_bits": self.best["bits"],
+            **{f"validation_{name}": self.best[name] for name in VALIDATED if name in self.best},
             "event_density": self.best["event_density"],
             "weight_density": self.best["weight_density"],
             "history": self.history,
@@ -282,7 +285,7 @@ class _Phase:
         """
         if loaded.manifest.training.get("config") != self.config.model_dump(mode="json"):
             raise UserError(f"unfinished run {loaded.folder}", "has another configuration", "resume with the same one, or give --force")
-        _require_vocabulary(loaded, self.dataset)
+        self.task.require_match(loaded)
         try:
             _Progress.model_validate(loaded.manifest.training)
             self._take_up(loaded)
@@ -306,11 +309,13 @@ class _Phase:
         shapes = {name: weight.shape for name, weight in weights.items()} if self.best else {}
         if {name: weight.shape for name, weight in self.best_weights.items()} != shapes:
             raise ValueError("the best weights are those of another network")
+        if self.best.get(self.task.quality, 0.0) is None or any(entry.get(self.task.quality) is None for entry in self.history):
+            raise ValueError(f"validations do not measure {self.task.quality}")
         with torch.no_grad():
             for name, parameter in self.network.named_parameters():
                 parameter.copy_(weights[name])
         # The scales are part of what a fused stepper captures.
-        self.stepper = _stepper(self.network, self.config)
+        self.stepper = self.task.stepper(self.network)
         self.stepper.set_masks(self.masks)
         self.stepper.restore(loaded.group(STEPPER))
 
@@ -318,10 +323,11 @@ class _Phase:
         arithmetic = self.network.arithmetic
         quantized = arithmetic if isinstance(arithmetic, QuantizedArithmetic) else None
         return Manifest(
+            version=1 if isinstance(self.task.info, DataInfo) else 2,
             network=self.network.config,
             quantization=quantized.config if quantized else None,
             exponents=quantized.exponents if quantized else None,
-            data=DataInfo(name=self.dataset.name, unit=self.dataset.unit, vocabulary=self.dataset.vocabulary),
+            data=self.task.info,
             step=self.step,
             metrics=metrics,
             training=training,
@@ -332,9 +338,17 @@ class _Entry(BaseModel):
     """What a validation measured."""
 
     step: int
-    bits: float
+    bits: float | None = None
+    error_rate: float | None = None
+    squared_error: float | None = None
     event_density: float
     weight_density: float
+
+    @model_validator(mode="after")
+    def _check_quality(self) -> "_Entry":
+        if (self.bits is None) == (self.squared_error is None):
+            raise ValueError("a validation measures bits, or a squared error")
+        return self
 
 
 class _Metrics(BaseModel):
@@ -342,7 +356,9 @@ class _Metrics(BaseModel):
 
     steps: int
     best_step: int
-    validation_bits: float
+    validation_bits: float | None = None
+    validation_error_rate: float | None = None
+    validation_squared_error: float | None = None
     event_density: float
     weight_density: float
     history: list[_Entry]
@@ -375,74 +391,12 @@ def _first(error: ValueError) -> str:
     return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
 
 
-class Batches:
-    """The training text dealt over streams, cut into chunks, from another place in every epoch.
-
-    With several processes each gets its own streams.
-    """
-
-    def __init__(self, tokens: np.ndarray, config: TrainConfig) -> None:
-        """Take the text.
-
-        Raises:
-            UserError: When it is too short.
-        """
-        self._tokens = tokens
-        self._seed, self._chunk = config.seed, config.chunk
-        self._steps = len(tokens) // config.streams
-        self._streams = config.streams
-        self._chunks = steps_per_epoch(tokens, config)
-        if self._chunks < 1:
-            raise UserError(
-                f"a training text of {len(tokens)} symbols",
-                f"is too short for streams={config.streams} of chunk={config.chunk}",
-                "lower streams or chunk, or give a longer text",
-            )
-        self._device = torch.device(config.device)
-        self._epoch, self._dealt = -1, torch.zeros(0, 0)
-
-    def at(self, step: int) -> tuple[Tensor, bool]:
-        """Return the tokens of a step, int64, shape (chunk + 1, streams), and whether they begin a sequence."""
-        epoch, index = divmod(step, self._chunks)
-        if epoch != self._epoch:
-            offset = int(np.random.default_rng((self._seed, epoch)).integers(len(self._tokens)))
-            rolled = np.roll(self._tokens, -offset)[: self._streams * self._steps]
-            own = np.split(rolled.reshape(self._streams, self._steps), ranks())[rank()]
-            self._epoch, self._dealt = epoch, torch.as_tensor(np.ascontiguousarray(own.T)).to(self._device)
-        start = index * self._chunk
-        return self._dealt[start : start + self._chunk + 1], index == 0
-
-
-def steps_per_epoch(tokens: np.ndarray, config: TrainConfig) -> int:
-    """Return how many chunks the training text has for every stream."""
-    return (len(tokens) // config.streams - 1) // config.chunk
-
-
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Return the learning rate of a step: linear warm-up, constant, then half a cosine."""
     rate = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
     start = min(max(config.cosine_from, config.warmup_steps), config.steps - 1)
     done = max(0, step - start) / max(1, config.steps - 1 - start)
     return rate * (config.final_learning_rate + (1.0 - config.final_learning_rate) * 0.5 * (1.0 + math.cos(math.pi * done)))
-
-
-def _stepper(network: EventNetwork, config: TrainConfig) -> Stepper:
-    if config.device == "cpu":
-        return PlainStepper(network, config)
-    # Triton is there on a GPU machine only.
-    from sw_model.fused_stepper import FusedStepper
-
-    return FusedStepper(network, config, torch.device(config.device))
-
-
-def _require_vocabulary(loaded: Checkpoint, dataset: TextDataset) -> None:
-    known = loaded.text()
-    if known.vocabulary != dataset.vocabulary:
-        raise UserError(
-            f"checkpoint {loaded.folder}, trained on {known.name}",
-            f"has another vocabulary than {dataset.name}",
-            "give the text that it was trained on",
-        )
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def prune(
     n_of_m: Annotated[str | None, typer.Option(help="For n-m, as in 1:8; the sparsity follows from it.")] = None,
     one_shot: Annotated[bool, typer.Option("--one-shot", help="Prune everything at the first step, not gradually.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML file; its tables [data] and [prune] are read.")] = None,
-    data: Annotated[str | None, typer.Option(help="The text that the network was trained on; pydoc-topics if not given.")] = None,
+    data: Annotated[str | None, typer.Option(help="What the network was trained on; the embedded one if not given.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; the first half of them prunes, all fine-tune.")] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes data order and dropout.")] = None,
     device: Device = None,

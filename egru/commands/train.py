@@ -16,7 +16,9 @@ Device = Annotated[
 
 def train(
     config: Annotated[Path | None, typer.Option(help="TOML file; its tables [data] and [dense], or [qat], are read.")] = None,
-    data: Annotated[str | None, typer.Option(help="pydoc-topics (the default), a text file, or a folder of splits.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Text: pydoc-topics, a file, a folder of splits. Features: generated, a folder of `egru data`.")
+    ] = None,
     unit: Annotated[Unit | None, typer.Option(help="What one symbol is, for a new network; characters if not given.")] = None,
     start_from: Annotated[Path | None, typer.Option("--from", help="Checkpoint to go on from; a new network if not given.")] = None,
     quantise: Annotated[bool, typer.Option("--quantise", help="Train quantisation-aware, by the table [qat]; needs --from.")] = False,
@@ -29,7 +31,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Replace what the output folder holds.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Train a network on a text."""
+    """Train a network on a text, or on feature streams."""
     from egru.flow_config import load_flow_config
     from egru.training import report_training, run_training
 

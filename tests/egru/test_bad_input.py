@@ -90,7 +90,7 @@ def test_a_model_of_features(
     out = ("--out", tmp_path / "out") if command[0] == "generate" else ()
     line = refused(command[0], folder, *command[1:], *out)
     if command[0] == "evaluate":
-        assert "knows no text" in line
+        assert "does not name its features and classes" in line
     else:
         assert "a model of 10 channels of features does not suit " in line
 

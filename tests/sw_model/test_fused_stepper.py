@@ -23,6 +23,7 @@ from sw_model.fused_stepper import FlatAdamW, FusedStepper
 from sw_model.pruning import apply_masks, magnitude_masks
 from sw_model.quantizers import QuantizationConfig, quantize
 from sw_model.stepper import PlainStepper, decayed_parameters
+from sw_model.text_training import TextTask
 from sw_model.train import Batches, progress_folder, run_phase
 from sw_model.train_config import TrainConfig
 
@@ -169,9 +170,9 @@ def test_steps_equal_those_of_the_plain_stepper(quantised: bool, cpu: torch.devi
 def test_a_resumed_phase_ends_with_the_same_bits(
     cpu: torch.device, text: TextDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "_stepper", lambda network, config: FusedStepper(network, config, cpu, precision=SINGLE, tiles=TILES))
     pruning = {"sparsity": 0.6, "end_step": 2, "interval": 1}
     config = _config(validate_every=1, checkpoint_every=1, dropout=EVERYWHERE, pruning=pruning, quantization={})
+    monkeypatch.setattr(TextTask, "stepper", lambda _, network: FusedStepper(network, config, cpu, precision=SINGLE, tiles=TILES))
     whole = run_phase(config, text, tmp_path / "whole", progress=False)
     original = train._Phase.train_step
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sw_model import checkpoint, train
+from sw_model import checkpoint, text_training, train
 from sw_model.datasets import TextDataset
 from sw_model.errors import UserError
 from sw_model.export import export_checkpoint
@@ -164,9 +164,9 @@ def test_every_process_gets_its_own_streams(monkeypatch: pytest.MonkeyPatch) -> 
     config, tokens, steps = _config(streams=6, chunk=8), np.arange(200), (0, 1, 7)
     whole = Batches(tokens, config)
     wanted = [whole.at(step) for step in steps]
-    monkeypatch.setattr(train, "ranks", lambda: 3)
+    monkeypatch.setattr(text_training, "ranks", lambda: 3)
     for rank in range(3):
-        monkeypatch.setattr(train, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(text_training, "rank", lambda rank=rank: rank)
         own = Batches(tokens, config)
         for step, (chunk, first) in zip(steps, wanted, strict=True):
             found, begins = own.at(step)
