@@ -1,5 +1,7 @@
 """Training on a text: contiguous streams, chunk by chunk; a `sw_model.training_task.Task`."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,16 +21,19 @@ class TextTask:
     quality = "bits"
 
     def __init__(self, dataset: TextDataset, config: TrainConfig, start: Checkpoint | None = None) -> None:
-        """Take the text.
+        """Take the text; whether it is long enough is asked when it is first trained on.
 
         Raises:
-            UserError: When it is too short, or ``start`` was trained on another.
+            UserError: When ``start`` was trained on another.
         """
         self.info = DataInfo(name=dataset.name, unit=dataset.unit, vocabulary=dataset.vocabulary)
         self._dataset, self._config = dataset, config
         if start is not None:
             self.require_match(start)
-        self._batches = Batches(dataset.train, config)
+
+    @cached_property
+    def _batches(self) -> "Batches":
+        return Batches(self._dataset.train, self._config)
 
     def new_network(self) -> EventNetwork:
         """See `Task`."""
