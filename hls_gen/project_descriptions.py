@@ -196,7 +196,7 @@ def model_facts(model: QuantizedModel, plan: HardwarePlan, memory_bits: int) -> 
     rows: dict[str, Iterable[object]] = {
         "model": [f"`{model.content_hash()}`"],
         "neurons per layer": [layer.neurons for layer in model.layers],
-        "tokens, classes": [model.tokens, model.classes],
+        ("channels, classes" if model.channels else "tokens, classes"): [model.tokens or model.channels, model.classes],
         "non-zero weights per layer, decoder": [f"{100 * density:.1f} %" for density in densities],
         "weight bits per layer, decoder": [*(layer.weight_bits for layer in model.layers), model.decoder.weight_bits],
         f"lanes: {', '.join(block.name for block in plan.blocks)}": [block.lanes for block in plan.blocks],
