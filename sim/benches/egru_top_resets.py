@@ -46,7 +46,7 @@ async def nothing_is_left_after_a_reset(dut: Any) -> None:
     wrong: list[Item] = []  # since the last hard reset
     words = StreamMonitor(words_in, "s_axis", lambda word: wrong.append(word) if is_wrong(model, word) else None)
     logits = StreamSink(logits_out, Pace.LIGHT, rng, "m_axis").monitor
-    cocotb.start_soon(_forget_at_reset(dut, words, logits))
+    cocotb.start_soon(forget_at_reset(dut, words, logits))
     await start(dut)
     kinds, in_mid_step, errors_seen = ["hard", "soft"] * ROUNDS, Counter[str](), 0
     rng.shuffle(kinds)
@@ -81,7 +81,8 @@ async def nothing_is_left_after_a_reset(dut: Any) -> None:
     write_report({"in_mid_step": in_mid_step})
 
 
-async def _forget_at_reset(dut: Any, *monitors: StreamMonitor) -> None:
+async def forget_at_reset(dut: Any, *monitors: StreamMonitor) -> None:
+    """Clear ``monitors`` whenever the core is reset."""
     while True:
         await RisingEdge(dut.clk_i)
         if dut.core_rst_nq.value != 1:
