@@ -16,7 +16,7 @@ from hls_gen.cycle_model import Activity, predict
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.rtl_backend import HARDWARE_FILE, MODEL_FOLDER
 from sim.build_cache import BenchError
-from sim.comparison import STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
+from sim.comparison import LOGITS_FILE, STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
 from sim.csim import CompiledCore, load_core
 from sim.scoreboard import MismatchError, Scoreboard
 from sw_model.quantized_model import QuantizedModel
@@ -29,7 +29,7 @@ TIMED_STEPS = 1000
 
 def compare(
     core: CompiledCore, model: QuantizedModel, blocks: list[dict[str, Any]], sequences: list[list[Any]], scoreboard: Scoreboard
-) -> Activity:
+) -> tuple[Activity, np.ndarray]:
     """Stream ``sequences`` through ``core`` and compare everything that leaves it.
 
     Args:
@@ -40,7 +40,7 @@ def compare(
         scoreboard: Counts and saves.
 
     Returns:
-        Who fired when, and which channels had an event.
+        Who fired when, and which channels had an event; and the logits of the core, int64, shape (steps, classes).
 
     Raises:
         MismatchError: At the first difference.
@@ -50,6 +50,7 @@ def compare(
     expected = _expected(model, sequences)
     fired: list[list[np.ndarray]] = [[] for _ in places]
     ends: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
     step = 0
     for beats in core.run_sequences(sequences):
         for found, logits in zip(beats.events(), beats.logits, strict=True):
@@ -61,13 +62,14 @@ def compare(
             scoreboard.check_logits(step, logits, wanted.logits[0])
             step += 1
         ends.append(beats.ends)
+        answers.append(beats.logits)
     check_complete(scoreboard, model, step)
     last = np.concatenate(ends)
     scoreboard.check(step - 1, "top", "end of sequence", np.flatnonzero(last), sequence_ends(sequences))
     scoreboard.check(step - 1, "top", "model hash", _halves(core.model_hash), _halves(int(model.content_hash()[-16:], 16)))
     scoreboard.check(step - 1, "top", "number of token errors", [core.token_errors], [0])
     inputs = np.concatenate([np.array(sequence) > 0 for sequence in sequences]) if model.channels else None
-    return Activity(tuple(np.array(layer) for layer in fired), last, inputs)
+    return Activity(tuple(np.array(layer) for layer in fired), last, inputs), np.concatenate(answers).astype(np.int64)
 
 
 def estimate(model: QuantizedModel, config: HardwareConfig, activity: Activity) -> dict[str, Any]:
@@ -104,11 +106,13 @@ def main(arguments: Sequence[str]) -> int:
     core = load_core(library, hardware)
     report: dict[str, Any]
     try:
-        activity = compare(core, model, hardware["blocks"], sequences, scoreboard)
+        activity, logits = compare(core, model, hardware["blocks"], sequences, scoreboard)
     except (MismatchError, BenchError) as error:
         print(error)
         report = {"failure": str(error)}
     else:
+        if model.channels:
+            np.save(run_dir / LOGITS_FILE, logits, allow_pickle=False)
         report = {
             "equivalence": scoreboard.report(),
             "core_seconds": core.seconds,
