@@ -27,7 +27,7 @@ def estimate(
     Args:
         model: The model.
         config: The hardware.
-        sequences: Of each sequence the tokens that it is shown, or the input events of every step.
+        sequences: Tokens, or input events, that it is shown, see `hls_gen.cycle_model.record_activity`.
         board: Its budget is checked first, and its clock is taken where none is given.
         family: Whose resources are counted without a board.
         clock_mhz: Clock of the core.

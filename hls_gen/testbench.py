@@ -1,6 +1,6 @@
 """Testbenches that need nothing but a SystemVerilog simulator, or a C++ compiler: stimulus and the reference's answers are files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ NO_NEURON = 0xFFFF_FFFF
 STEPS, SEQUENCES = 48, 2
 #: Cycles of a step that do not depend on the weights: hand-shakes, the update of every row, refused logits.
 BASE_PATIENCE = 100_000
+#: Cycles that the input stream idles at most before a word.
+MOST_IDLES = 256
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,22 @@ class Stimulus:
     """What the testbench shows the core.
 
     Attributes:
-        sequences: Of each sequence the tokens, or for a model of features the input events of every step, int, shape (steps, channels);
-            none empty; the state starts at zero in each.
+        sequences: Of each its tokens, or the input events of its steps, shape (steps, channels); none empty. The state starts at zero in
+            each.
         title: What they are, for people.
     """
 
-    sequences: tuple[Sequence[Any] | np.ndarray, ...]
+    sequences: tuple[tuple[Any, ...], ...]
     title: str
 
 
 def random_stimulus(model: QuantizedModel) -> Stimulus:
-    """Return tokens that depend on nothing but their number, or input events that depend on nothing but the model's widths."""
+    """Return tokens, or input events, that depend on nothing but the number of symbols, or the channels and bits of an event."""
     rng = np.random.default_rng(1)
-    if model.channels:
-        return Stimulus(tuple(np.array_split(draw_events(rng, model, (STEPS,)), SEQUENCES)), "random input events")
-    tokens = rng.integers(model.tokens, size=STEPS)
-    return Stimulus(tuple(tuple(map(int, part)) for part in np.array_split(tokens, SEQUENCES)), "random tokens")
+    inputs, what = (
+        (draw_events(rng, model, (STEPS,)), "input events") if model.channels else (rng.integers(model.tokens, size=STEPS), "tokens")
+    )
+    return Stimulus(tuple(tuple(part.tolist()) for part in np.array_split(inputs, SEQUENCES)), f"random {what}")
 
 
 def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Stimulus) -> dict[str, str]:
@@ -58,12 +60,14 @@ def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Sti
     text = render(
         f"project/{TESTBENCH_MODULE}.sv.j2",
         model_hash=model.content_hash(),
-        tokens=len(run.words),
+        words=len(run.words),
+        word="word" if model.channels else "token",
+        steps=len(run.steps),
         sequences=len(stimulus.sequences),
         logits=len(run.logits),
         classes=model.classes,
         registers=len(registers),
-        patience=BASE_PATIENCE + 4 * _stored_weights(model),
+        patience=BASE_PATIENCE + 4 * _stored_weights(model) + MOST_IDLES * model.channels,
         own_events_offset=_counter("own_events", 0) - counters_address(0),
     )
     return {
@@ -112,7 +116,7 @@ class _Run:
     Attributes:
         steps: What it did in each step.
         stream: With its counts.
-        words: {TLAST, word[15:0]} of each word of the input stream, as a line of hexadecimal.
+        words: {TLAST, word[15:0]} of what is sent, as a line of hexadecimal: a token a step, or the words of `hls_gen.input_words`.
         logits: {TLAST, logit[31:0]} of each logit, step by step in class order, likewise.
     """
 
@@ -126,7 +130,7 @@ def _run(model: QuantizedModel, stimulus: Stimulus) -> _Run:
     run = _Run([], EventDrivenStream(model), [], [])
     for sequence in stimulus.sequences:
         words = input_words(model, sequence)
-        run.words.extend(f"{int(place == len(words)) << 16 | word:05x}\n" for place, word in enumerate(words, start=1))
+        run.words.extend(f"{int(place == len(words) - 1) << 16 | word:05x}\n" for place, word in enumerate(words))
         for place, inputs in enumerate(sequence):
             last = place == len(sequence) - 1
             run.steps.append(run.stream.step(np.asarray(inputs) if model.channels else inputs))
@@ -173,6 +177,8 @@ def _registers(model: QuantizedModel, hardware: HardwarePlan, stream: EventDrive
         (int(Register.TOKENS), model.tokens or model.channels),
         (int(Register.CLASSES), model.classes),
     ]
+    if model.channels:
+        registers += _wide(_counter("input_events", 0), work.input_events)
     for index, block in enumerate(hardware.blocks):
         macs = sum(work.macs[layer] for layer in block.layers) if block.layers else work.decoder_macs
         registers += _wide(_counter("own_events", index), sum(work.events[layer] for layer in block.layers))
