@@ -15,12 +15,12 @@ from hls_gen.rtl_backend import MEMORY_FOLDER
 from sim.build_cache import BenchError
 from sim.drivers import Pace
 from sim.equivalence import check_equivalence
-from tests.equivalence_cases import SMALL_CASES, Case, check_exercised, sequences, write_core
+from tests.equivalence_cases import FEATURE_CASES, SMALL_CASES, Case, check_exercised, sequences, write_core
 
 pytestmark = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"{COMPILER} is not on PATH: HLS C++ cannot be compiled")
 
 
-@pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*SMALL_CASES, FEATURE_CASES[0]], ids=lambda case: case.name)
 def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
     model = write_core(case, Backend.HLS, tmp_path / "hls")
     core = tmp_path / "core"
