@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sw_model.augmentation import Augmentation, augment
+from sw_model.captured_gradient import CapturedGradient
 from sw_model.checkpoint import Checkpoint, FeatureDataInfo
 from sw_model.dropout import DropoutMasks
 from sw_model.errors import UserError
@@ -63,9 +64,11 @@ def sequence_loss(kind: ReadoutKind, logits: Tensor, batch: SequenceBatch, label
         label_smoothing: Share of each label that is spread over all classes.
     """
     frames = batch.frames
+    # Sums over frames are products with 0 and 1: to choose frames, the host would have to wait for the GPU to know how many there are.
     if kind == "regression":
         assert batch.targets is not None
-        return functional.mse_loss(logits[frames], batch.targets[frames])
+        squares = (logits - batch.targets).square().mean(dim=-1)
+        return (squares * frames).sum() / frames.sum()
     assert batch.labels is not None
     labels = batch.labels
     if kind == "mean":
@@ -73,7 +76,10 @@ def sequence_loss(kind: ReadoutKind, logits: Tensor, batch: SequenceBatch, label
     elif kind == "last":
         logits = logits[batch.lengths - 1, torch.arange(len(labels), device=labels.device)]
     else:
-        logits, labels = logits[frames], labels.expand(len(logits), -1)[frames]
+        every = functional.cross_entropy(
+            logits.flatten(0, 1), labels.expand(len(logits), -1).flatten(), label_smoothing=label_smoothing, reduction="none"
+        )
+        return (every * frames.flatten()).sum() / frames.sum()
     return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
@@ -84,16 +90,21 @@ class SequenceStepper(Descent):
         """Train ``network`` in place by the loss of a read-out."""
         super().__init__(network, config)
         self._kind = kind
+        self._gradient = CapturedGradient(network, self._loss)
 
     def step(self, chunk: SequenceBatch, first: bool, learning_rate: float, seed: int) -> Tensor:
         """See `Stepper`; every sequence begins here, whatever ``first`` says."""
         torch.manual_seed(seed)
+        loss = self._gradient(chunk)
+        self._descend(learning_rate)
+        return loss
+
+    def _loss(self, chunk: SequenceBatch) -> tuple[Tensor, Tensor]:
         shapes = self._network.mask_shapes(len(chunk.inputs))
         masks = DropoutMasks.allocate(self._config.dropout, shapes, chunk.inputs.device).draw()
         output = self._network(chunk.inputs, None, masks)
         loss = sequence_loss(self._kind, output.logits, chunk, self._config.label_smoothing)
-        self._descend(loss + activity_loss(self._config, output, chunk.frames), learning_rate)
-        return loss.detach()
+        return loss + activity_loss(self._config, output, chunk.frames), loss
 
 
 class SequenceBatches:
