@@ -23,11 +23,10 @@ from sw_model.feature_match import require_same_features
 from sw_model.input_encoding import FeatureInput, calibrate, encode
 from sw_model.readout import Readout, ReadoutKind
 from sw_model.sequence_evaluation import evaluate_sequences, pad
+from sw_model.sequence_order import SequenceOrder
 from sw_model.stepper import Descent, Stepper, activity_loss
 from sw_model.train_config import FeatureConfig, TrainConfig
 
-#: Batches whose sequences are sorted by length before they are dealt, so that little is padded.
-POOL = 8
 #: Of an input, for initial weights: those of a channel that is nearly always silent would be large.
 LEAST_DEVIATION = 0.1
 
@@ -108,7 +107,11 @@ class SequenceStepper(Descent):
 
 
 class SequenceBatches:
-    """The training sequences in another order in every epoch, augmented and encoded."""
+    """The training sequences in another order in every epoch, augmented and encoded.
+
+    Attributes:
+        order: Which sequences a step sees.
+    """
 
     def __init__(self, split: FeatureSplit, config: TrainConfig, feature_input: FeatureInput, readout: Readout, event_bits: int) -> None:
         """Take the sequences.
@@ -116,33 +119,17 @@ class SequenceBatches:
         Raises:
             UserError: When they are too few, or the frames do not suit the encoding.
         """
-        if split.sequences < config.streams:
-            what = f"a training split of {split.sequences} sequences"
-            raise UserError(what, f"is too small for streams={config.streams}", f"lower streams to {split.sequences} or less")
+        self.order = SequenceOrder(split, config.streams, config.seed)
         self._split, self._config, self._feature_input, self._readout = split, config, feature_input, readout
         self._event_bits = event_bits
-        self._batches = split.sequences // config.streams
         self._augmented = config.augmentation != Augmentation()
         self._deviation = split.features.std(axis=0, dtype=np.float64)
         self._encoded = None if self._augmented else encode(feature_input, event_bits, split.features, split.offsets).values
         self._device = torch.device(config.device)
-        self._epoch, self._dealt = -1, np.zeros((0, 0), np.int64)
-
-    def indices_at(self, step: int) -> np.ndarray:
-        """Return which sequences a step sees, int, shape (streams,): in an epoch none twice, and all but fewer than ``streams``."""
-        epoch, index = divmod(step, self._batches)
-        if epoch != self._epoch:
-            rng, streams = np.random.default_rng((self._config.seed, epoch)), self._config.streams
-            drawn = rng.permutation(self._split.sequences)[: self._batches * streams]
-            pools = np.array_split(drawn, range(POOL * streams, len(drawn), POOL * streams))
-            drawn = np.concatenate([pool[np.argsort(self._split.lengths[pool], kind="stable")] for pool in pools])
-            self._epoch, self._dealt = epoch, rng.permutation(drawn.reshape(self._batches, streams))
-        indices: np.ndarray = self._dealt[index]
-        return indices
 
     def at(self, step: int) -> SequenceBatch:
         """Return what a step trains on."""
-        indices, split = self.indices_at(step), self._split
+        indices, split = self.order.at(step), self._split
         lengths, labels, targets = split.lengths[indices], None, None
         if split.labels is not None:
             labels = torch.as_tensor(split.labels[indices]).to(self._device)
