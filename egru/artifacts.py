@@ -14,7 +14,6 @@ from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, TOP_SOURCE
 from hls_gen.manifest import MANIFEST_FILE as GENERATED_MANIFEST
 from hls_gen.manifest import differences
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, TOP_MODULE
-from hls_gen.testbench import SEQUENCES, STEPS, Stimulus, random_stimulus
 from sw_model.datasets import EMBEDDED, TextDataset, Unit, load_text
 from sw_model.errors import UserError
 from sw_model.feature_dataset import DATASET_FILE, FeatureDataset
@@ -24,6 +23,9 @@ from sw_model.generated_features import GENERATED
 from sw_model.input_file import read_json
 from sw_model.model_manifest import MANIFEST_FILE
 from sw_model.quantized_model import QuantizedModel
+
+#: Time steps of tokens, or of random input events, where nobody says how many.
+DEFAULT_STEPS = 500
 
 
 class Kind(StrEnum):
@@ -143,28 +145,18 @@ def choose_tokens(model: QuantizedModel, steps: int, seed: int, source: str | No
     return np.random.default_rng(seed).integers(model.tokens, size=steps), "random tokens", remark
 
 
-def deal_sequences(tokens: np.ndarray, steps: int, sequences: int) -> list[list[int]]:
-    """Cut the first ``steps`` tokens into ``sequences`` parts that differ in length by one at most.
+def deal_sequences(tokens: np.ndarray, steps: int | None, sequences: int) -> list[list[int]]:
+    """Cut the first ``steps`` tokens, `DEFAULT_STEPS` if None, into ``sequences`` parts that differ in length by one at most.
 
     Raises:
         UserError: When there are not that many tokens, or fewer steps than sequences.
     """
+    steps = DEFAULT_STEPS if steps is None else steps
     if steps > len(tokens):
         raise UserError(f"steps={steps}", f"exceeds the {len(tokens)} held-out symbols", f"use at most {len(tokens)}, or a longer text")
     if sequences > steps:
         raise UserError(f"sequences={sequences}", f"exceeds steps={steps}", f"use at most {steps}")
     return [list(map(int, part)) for part in np.array_split(tokens[:steps], sequences)]
-
-
-def choose_stimulus(model: QuantizedModel) -> Stimulus:
-    """Find what the testbench of a generated folder shows: held-out text if the model knows the embedded one, else random tokens."""
-    try:
-        tokens, title, _ = choose_tokens(model, STEPS, 1, None)
-    except UserError:
-        # Another Python comes with another text: the model is sound, only its words are not here.
-        return random_stimulus(model)
-    sequences = deal_sequences(tokens, min(STEPS, len(tokens)), SEQUENCES)
-    return Stimulus(tuple(map(tuple, sequences)), title)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def count_operations(
     result: EquivalenceResult,
     model: QuantizedModel,
     hardware: HardwareConfig | HardwarePlan | PackedModel,
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequence[Any],
 ) -> Counts:
     """Count what generated RTL did in a simulation.
 
@@ -175,11 +175,11 @@ def count_operations(
         result: The simulation. Every event in it was compared with the reference, so the reference says which columns were walked.
         model: The model.
         hardware: Its configuration, or what has been made of it already.
-        sequences: The tokens that were simulated.
+        sequences: The tokens, or input events, that were simulated.
 
     Raises:
         UserError: When the configuration cannot work for this model.
-        ValueError: When ``result`` is not of RTL, or of another model, hardware or tokens.
+        ValueError: When ``result`` is not of RTL, or of another model, hardware or inputs.
     """
     if result.backend is not Backend.RTL:
         raise ValueError("what memories HLS C++ becomes is up to its compiler")
@@ -187,14 +187,14 @@ def count_operations(
     plan, formats = packed.plan, model.formats
     activity = record_activity(model, sequences)
     if activity.steps != result.steps:
-        raise ValueError(f"{activity.steps} steps of tokens, {result.steps} steps simulated")
+        raise ValueError(f"{activity.steps} steps of inputs, {result.steps} steps simulated")
     counts = Counts(result.steps, {operation: Count() for operation in Operation if operation is not Operation.REGISTER_TOGGLE})
     engine_steps = (*result.engine_steps, result.steps)  # the decoder sees every token once
     for block, columns, work, ends in zip(plan.blocks, packed.columns, result.blocks, engine_steps, strict=True):
         sent = _sent(plan, block, activity)
         macs = int(sent @ np.sum([lane.count for lane in columns], axis=0))
         if macs != work.counters["macs"]:
-            raise ValueError(f"{block.name} did {work.counters['macs']} MACs, not the {macs} that follow from model, hardware and tokens")
+            raise ValueError(f"{block.name} did {work.counters['macs']} MACs, not the {macs} that follow from model, hardware and inputs")
         _count_walk(counts, plan.config, block, columns, sent, ends, formats.event_bits)
         _count_work(counts, block, work, formats.event_bits)
         for access in (Operation.COUNTER_READ, Operation.COUNTER_WRITE):
@@ -219,6 +219,11 @@ def _events(block: BlockPlan, parts: Sequence[BlockPart], activity: Activity, st
     return fired
 
 
+def _input_events(activity: Activity) -> np.ndarray:
+    """Return how often each channel of features had an event, int64, shape (channels,); nothing where tokens are read."""
+    return np.zeros(0, np.int64) if activity.inputs is None else activity.inputs.sum(axis=0, dtype=np.int64)
+
+
 def _sent(plan: HardwarePlan, block: BlockPlan, activity: Activity) -> np.ndarray:
     """Return how often each column of ``block`` went over its bus, int64, shape (columns,).
 
@@ -230,7 +235,7 @@ def _sent(plan: HardwarePlan, block: BlockPlan, activity: Activity) -> np.ndarra
     if len(block.parts) > 1:
         onward = _events(block, block.parts[:-1], activity, activity.last)
     else:
-        onward = _events(before, before.parts[-1:], activity) if before else np.zeros(0, np.int64)
+        onward = _events(before, before.parts[-1:], activity) if before else _input_events(activity)
     return np.concatenate([own, onward])
 
 

@@ -16,7 +16,7 @@ from sw_model.quantized_model import QuantizedModel
 def estimate(
     model: QuantizedModel,
     config: HardwareConfig,
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequence[Any],
     *,
     board: Board | None = None,
     family: Family = Family.ECP5,
@@ -27,7 +27,7 @@ def estimate(
     Args:
         model: The model.
         config: The hardware.
-        sequences: Tokens that it is shown.
+        sequences: Tokens, or input events, that it is shown, see `hls_gen.cycle_model.record_activity`.
         board: Its budget is checked first, and its clock is taken where none is given.
         family: Whose resources are counted without a board.
         clock_mhz: Clock of the core.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from egru.artifacts import choose_tokens, deal_sequences
+from egru.stimulus import sample_inputs
 from hls_gen.board import Board, known_boards, load_board
 from hls_gen.cycle_model import Activity, record_activity
 from hls_gen.device import Resource
@@ -17,13 +17,12 @@ FIT_STEPS = 12
 
 
 def observe(model: QuantizedModel, data: str | None, seed: int) -> Activity:
-    """Run ``model`` over a few steps of held-out text, or of random tokens where it knows none.
+    """Run ``model`` over a few steps of held-out text or features, or of random inputs where it knows none.
 
     Raises:
-        UserError: When the text cannot be read, or is not the model's.
+        UserError: When the text or the data set cannot be read, or is not the model's.
     """
-    tokens, _, _ = choose_tokens(model, FIT_STEPS, seed, data)
-    return record_activity(model, deal_sequences(tokens, min(FIT_STEPS, len(tokens)), 1))
+    return record_activity(model, sample_inputs(model, steps=FIT_STEPS, sequences=1, seed=seed, source=data).sequences)
 
 
 def choose(model: QuantizedModel, board: Board, base: HardwareConfig, *, data: str | None = None, seed: int = 1) -> Fit:

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from egru import __version__
-from egru.artifacts import choose_stimulus, deal_sequences
+from egru.artifacts import deal_sequences
 from egru.flow_config import DEMO_HARDWARE, BuildConfig, FlowConfig
 from egru.measure import ModelMeasurement, measure_model, quality
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
 from egru.place_and_route import BuildResult, build
 from egru.pretrained import Pretrained, known_part, write_text
 from egru.simulation import RESULT_FILE
+from egru.stimulus import choose_stimulus
 from egru.summary import (
     CyclesSummary,
     EquivalenceSummary,
@@ -390,7 +391,7 @@ def _simulation(inputs: _Inputs, folder: DemoFolder, *, force: bool) -> Iterator
     settings, text = inputs.config.simulation, inputs.config.data.source if inputs.unknown is None else folder.text
     options = {"steps": settings.steps, "sequences": settings.sequences, "seed": settings.seed, "data": text}
     options |= {"idle": settings.idle.value, "back-pressure": settings.back_pressure.value, "out": folder.simulation}
-    arguments = [f"--{name}={value}" for name, value in options.items()] + ["--json"] + (["--force"] if force else [])
+    arguments = [f"--{name}={value}" for name, value in options.items() if value is not None] + ["--json"] + (["--force"] if force else [])
     command = [sys.executable, "-m", "egru", "simulate", str(folder.rtl), *arguments]
     # A session of its own, so that an early end takes the simulator with it.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -23,14 +23,14 @@ class SimulationConfig(StrictModel):
     """What the RTL is shown.
 
     Attributes:
-        steps: Time steps in all.
-        sequences: Sequences that they are dealt over; each ends with TLAST, and the next starts at zero state.
-        seed: Of the stalls, the initial register values and random tokens.
-        idle: How often the token stream idles.
+        steps: Time steps in all; None for 500 of tokens or random inputs, and for whole sequences of a data set.
+        sequences: Sequences that tokens are dealt over, or of a data set how many; each ends with TLAST, and the next starts at zero state.
+        seed: Of the stalls, the initial register values and random inputs.
+        idle: How often the input stream idles.
         back_pressure: How often the logit stream refuses.
     """
 
-    steps: int = Field(default=500, ge=1, le=1_000_000)
+    steps: int | None = Field(default=None, ge=1, le=1_000_000)
     sequences: int = Field(default=2, ge=1)
     seed: int = Field(default=1, ge=0, lt=1 << 31)
     idle: Pace = Pace.FULL

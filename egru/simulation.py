@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from egru.artifacts import GeneratedFolder, changes_remark, choose_tokens, deal_sequences, read_generated
+import numpy as np
+
+from egru.artifacts import GeneratedFolder, changes_remark, read_generated
 from egru.energy import EnergyModel, count_operations, describe
 from egru.flow_config import SimulationConfig
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
+from egru.stimulus import Inputs, choose_inputs, judge
 from egru.tools import require_tools
 from hls_gen.backend import Backend
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.rtl_backend import HARDWARE_FILE
 from sim.build_cache import BenchError
+from sim.comparison import LOGITS_FILE
 from sim.drivers import Pace
 from sim.equivalence import EquivalenceResult, check_equivalence
 from sw_model.errors import UserError
@@ -44,15 +48,18 @@ class Simulation:
         result: The comparison.
         stimulus: What the hardware was shown.
         counts: What a step does, as JSON values of `egru.energy.describe`; None where it was not counted.
+        features: Of a model of features what was found beside, as JSON values; None of one of tokens.
     """
 
     result: EquivalenceResult
     stimulus: str
     counts: dict[str, Any] | None = None
+    features: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
-        return {**self.result.to_json(), "stimulus": self.stimulus} | ({} if self.counts is None else {"counts": self.counts})
+        added = {"counts": self.counts, "features": self.features}
+        return {**self.result.to_json(), "stimulus": self.stimulus} | {name: what for name, what in added.items() if what is not None}
 
 
 def run_simulation(
@@ -66,13 +73,14 @@ def run_simulation(
     backend: Backend | None = None,
     force: bool = False,
 ) -> Simulation:
-    """Stream held-out text, or random tokens for a model without a vocabulary, through generated hardware.
+    """Stream held-out text or features, or random inputs for a model that knows none, through generated hardware.
 
     Args:
         generated: A folder that `egru generate` wrote: RTL is simulated, HLS C++ is compiled.
-        settings: Steps, sequences, seed and stalls.
+        settings: Steps, sequences, seed and stalls. Where neither steps nor sequences are set, HLS C++ is shown every test sequence of a
+            data set.
         out: Output folder, which appears when the simulation has ended; the case of a mismatch is then there too.
-        data: The text; None for the one that the model was trained on, where that is the embedded one.
+        data: The text or data set; None for the one that the model was trained on, where that comes with this package.
         waves: Record waves.
         counting: Count what a step does; not if not given.
         backend: What the folder must hold; anything if not given.
@@ -86,21 +94,22 @@ def run_simulation(
     folder = read_generated(generated, backend)
     if folder.backend is Backend.HLS:
         _refuse_clocked(settings, waves=waves, counts=counting is not None)
-    tokens, stimulus, remark = choose_tokens(folder.model, settings.steps, settings.seed, data)
-    sequences = deal_sequences(tokens, settings.steps, settings.sequences)
+    # Compiled C++ is through with all test sequences before RTL is through with a few.
+    every = folder.backend is Backend.HLS and not {"sequences", "steps"} & settings.model_fields_set
+    inputs = choose_inputs(folder.model, sequences=settings.sequences, seed=settings.seed, steps=settings.steps, source=data, every=every)
     require_free(out, force=force)
     if folder.backend is Backend.RTL:
         require_tools()
-    for words in filter(None, (remark, changes_remark(folder.folder))):
+    for words in filter(None, (inputs.remark, changes_remark(folder.folder))):
         progress_console.print(words, soft_wrap=True, markup=False)
     out = Path(out).resolve()
     failure = ""
     with staged_folder(out, force=force) as work:
         try:
-            with working(f"simulating {settings.steps} steps"), words_to_stderr():
+            with working(f"simulating {inputs.steps} steps"), words_to_stderr():
                 result = check_equivalence(
                     folder.folder,
-                    sequences,
+                    inputs.sequences,
                     input_pace=settings.idle,
                     output_pace=settings.back_pressure,
                     seed=settings.seed,
@@ -114,16 +123,29 @@ def run_simulation(
             if not any(work.iterdir()):  # it was not even built
                 raise CheckFailedError(failure) from None
         else:
-            counts = None if counting is None else _count(folder, result, sequences, counting.energy_model)
-            done = Simulation(replace(result, log=out / result.log.relative_to(work)), stimulus, counts)
+            counts = None if counting is None else _count(folder, result, inputs.sequences, counting.energy_model)
+            features = _judge(folder, result, inputs, work) if folder.model.channels else None
+            done = Simulation(replace(result, log=out / result.log.relative_to(work)), inputs.title, counts, features)
             (work / RESULT_FILE).write_text(json.dumps(done.to_json(), indent=1) + "\n")
     if failure:
         raise CheckFailedError(failure)
     return done
 
 
+def _judge(folder: GeneratedFolder, result: EquivalenceResult, inputs: Inputs, work: Path) -> dict[str, Any]:
+    """Say what came in, and what the model decides from the logits that the hardware gave."""
+    logits = np.load(work / LOGITS_FILE, allow_pickle=False)
+    input_events = sum(int(np.count_nonzero(events)) for events in inputs.sequences)
+    return {
+        "input_events": input_events,
+        "input_event_density": input_events / (folder.model.channels * result.steps),
+        "saturated_inputs": inputs.saturated,
+        **({} if inputs.split is None else judge(folder.model, inputs.split, logits, cut=inputs.cut)),
+    }
+
+
 def _count(
-    folder: GeneratedFolder, result: EquivalenceResult, sequences: Sequence[Sequence[int]], energy_model: EnergyModel | None
+    folder: GeneratedFolder, result: EquivalenceResult, sequences: Sequence[Any], energy_model: EnergyModel | None
 ) -> dict[str, Any]:
     config = HardwareConfig.model_validate(json.loads((folder.folder / HARDWARE_FILE).read_text())["config"])
     try:

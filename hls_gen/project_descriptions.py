@@ -173,6 +173,8 @@ def _readme(contents: Contents, synthesis_remark: str) -> str:
         generator=generator(),
         facts=model_facts(contents.model, plan, total_bits(contents.generated.memories)),
         classes=contents.model.classes,
+        channels=contents.model.channels,
+        event_bits=contents.model.formats.event_bits,
         logit_frac=plan.decoder.acc_frac,
         board=board,
         core_mhz=added.core_mhz if added else None,
@@ -196,7 +198,7 @@ def model_facts(model: QuantizedModel, plan: HardwarePlan, memory_bits: int) -> 
     rows: dict[str, Iterable[object]] = {
         "model": [f"`{model.content_hash()}`"],
         "neurons per layer": [layer.neurons for layer in model.layers],
-        "tokens, classes": [model.tokens, model.classes],
+        ("channels, classes" if model.channels else "tokens, classes"): [model.channels or model.tokens, model.classes],
         "non-zero weights per layer, decoder": [f"{100 * density:.1f} %" for density in densities],
         "weight bits per layer, decoder": [*(layer.weight_bits for layer in model.layers), model.decoder.weight_bits],
         f"lanes: {', '.join(block.name for block in plan.blocks)}": [block.lanes for block in plan.blocks],

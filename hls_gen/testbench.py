@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from hls_gen.hardware_config import BlockPlan, HardwarePlan, require_tokens
+from hls_gen.hardware_config import BlockPlan, HardwarePlan
+from hls_gen.input_words import input_words
 from hls_gen.registers import COUNTERS, DEVICE_ID, DEVICE_VERSION, HASH_WORDS, Register, counters_address
 from hls_gen.render import render
 from sw_model.quantized_model import QuantizedModel
+from sw_model.random_model import draw_events
 from sw_model.reference import EventDrivenStream, Step
 
 TESTBENCH_FOLDER = "tb"
@@ -23,6 +26,8 @@ NO_NEURON = 0xFFFF_FFFF
 STEPS, SEQUENCES = 48, 2
 #: Cycles of a step that do not depend on the weights: hand-shakes, the update of every row, refused logits.
 BASE_PATIENCE = 100_000
+#: Cycles that the input stream idles at most before a word.
+MOST_IDLES = 256
 
 
 @dataclass(frozen=True)
@@ -30,23 +35,22 @@ class Stimulus:
     """What the testbench shows the core.
 
     Attributes:
-        sequences: Tokens of each sequence, none empty; the state starts at zero in each.
-        title: What the tokens are, for people.
+        sequences: Of each its tokens, or the input events of its steps, shape (steps, channels); none empty. The state starts at zero in
+            each.
+        title: What they are, for people.
     """
 
-    sequences: tuple[tuple[int, ...], ...]
+    sequences: tuple[tuple[Any, ...], ...]
     title: str
 
 
 def random_stimulus(model: QuantizedModel) -> Stimulus:
-    """Return tokens that depend on nothing but their number.
-
-    Raises:
-        UserError: When ``model`` reads no tokens.
-    """
-    require_tokens(model, "the testbench")
-    tokens = np.random.default_rng(1).integers(model.tokens, size=STEPS)
-    return Stimulus(tuple(tuple(map(int, part)) for part in np.array_split(tokens, SEQUENCES)), "random tokens")
+    """Return tokens, or input events, that depend on nothing but the number of symbols, or the channels and bits of an event."""
+    rng = np.random.default_rng(1)
+    inputs, what = (
+        (draw_events(rng, model, (STEPS,)), "input events") if model.channels else (rng.integers(model.tokens, size=STEPS), "tokens")
+    )
+    return Stimulus(tuple(tuple(part.tolist()) for part in np.array_split(inputs, SEQUENCES)), f"random {what}")
 
 
 def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Stimulus) -> dict[str, str]:
@@ -56,17 +60,19 @@ def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Sti
     text = render(
         f"project/{TESTBENCH_MODULE}.sv.j2",
         model_hash=model.content_hash(),
-        tokens=len(run.tokens),
+        words=len(run.words),
+        word="word" if model.channels else "token",
+        steps=len(run.steps),
         sequences=len(stimulus.sequences),
         logits=len(run.logits),
         classes=model.classes,
         registers=len(registers),
-        patience=BASE_PATIENCE + 4 * _stored_weights(model),
+        patience=BASE_PATIENCE + 4 * _stored_weights(model) + MOST_IDLES * model.channels,
         own_events_offset=_counter("own_events", 0) - counters_address(0),
     )
     return {
         f"{TESTBENCH_MODULE}.sv": text,
-        TOKENS_FILE: "".join(run.tokens),
+        TOKENS_FILE: "".join(run.words),
         LOGITS_FILE: "".join(run.logits),
         REGISTERS_FILE: "".join(f"{address:04x}{value:08x}\n" for address, value in registers),
     }
@@ -85,14 +91,16 @@ def cpp_testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus:
     text = render(
         "hls/tb.cpp.j2",
         model_hash=model.content_hash(),
-        tokens=len(run.tokens),
+        value_bits=model.formats.event_bits if model.channels else 0,
+        steps=len(run.steps),
+        words=len(run.words),
         sequences=len(stimulus.sequences),
         events=len(events),
         logits=len(run.logits),
         classes=model.classes,
         layers=[{"name": engine.name, "neurons": _neurons(engine)} for engine in hardware.engines],
     )
-    return {CPP_TESTBENCH: text, TOKENS_FILE: "".join(run.tokens), EVENTS_FILE: "".join(events), LOGITS_FILE: "".join(run.logits)}
+    return {CPP_TESTBENCH: text, TOKENS_FILE: "".join(run.words), EVENTS_FILE: "".join(events), LOGITS_FILE: "".join(run.logits)}
 
 
 def event_order(engine: BlockPlan) -> np.ndarray:
@@ -108,23 +116,24 @@ class _Run:
     Attributes:
         steps: What it did in each step.
         stream: With its counts.
-        tokens: {TLAST, token[15:0]} of each step, as a line of hexadecimal.
+        words: {TLAST, word[15:0]} of what is sent, as a line of hexadecimal: a token a step, or the words of `hls_gen.input_words`.
         logits: {TLAST, logit[31:0]} of each logit, step by step in class order, likewise.
     """
 
     steps: list[Step]
     stream: EventDrivenStream
-    tokens: list[str]
+    words: list[str]
     logits: list[str]
 
 
 def _run(model: QuantizedModel, stimulus: Stimulus) -> _Run:
     run = _Run([], EventDrivenStream(model), [], [])
     for sequence in stimulus.sequences:
-        for place, token in enumerate(sequence):
+        words = input_words(model, sequence)
+        run.words.extend(f"{int(place == len(words) - 1) << 16 | word:05x}\n" for place, word in enumerate(words))
+        for place, inputs in enumerate(sequence):
             last = place == len(sequence) - 1
-            run.steps.append(run.stream.step(token))
-            run.tokens.append(f"{int(last) << 16 | token:05x}\n")
+            run.steps.append(run.stream.step(np.asarray(inputs) if model.channels else inputs))
             logits = run.steps[-1].logits
             run.logits.extend(_beat(int(logit), last=last and index == model.classes - 1) for index, logit in enumerate(logits))
         run.stream.reset()
@@ -165,9 +174,11 @@ def _registers(model: QuantizedModel, hardware: HardwarePlan, stream: EventDrive
         *_wide(Register.STEPS, work.steps),
         (int(Register.BLOCKS), len(hardware.blocks)),
         (int(Register.LANES), hardware.lanes),
-        (int(Register.TOKENS), model.tokens),
+        (int(Register.TOKENS), model.tokens or model.channels),
         (int(Register.CLASSES), model.classes),
     ]
+    if model.channels:
+        registers += _wide(_counter("input_events", 0), work.input_events)
     for index, block in enumerate(hardware.blocks):
         macs = sum(work.macs[layer] for layer in block.layers) if block.layers else work.decoder_macs
         registers += _wide(_counter("own_events", index), sum(work.events[layer] for layer in block.layers))

@@ -11,6 +11,8 @@ from sw_model.quantized_model import QuantizedModel
 
 #: Tokens of each sequence, or input events of each of its steps, in the folder of the run.
 STIMULUS_FILE = "stimulus.json"
+#: Beside it, where the model reads features: the logits that came out, int64, shape (steps, classes).
+LOGITS_FILE = "logits.npy"
 
 
 def core_scoreboard(

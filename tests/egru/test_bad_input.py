@@ -73,11 +73,6 @@ def test_a_missing_artifact(refused: Callable[..., str], tmp_path: Path, command
 @pytest.mark.parametrize(
     "command",
     [
-        ("estimate", "--lanes", 1),
-        ("boards",),
-        ("generate", "--lanes", 1),
-        ("generate", "--lanes", 1, "--backend", "hls"),
-        ("generate", "--fit", "--board", "ulx3s_85f"),
         ("run", "--port", "/dev/null"),
         ("evaluate",),
     ],

@@ -84,9 +84,9 @@ def test_lanes_of_their_own_and_what_does_not_belong_together() -> None:
     assert counts[Operation.ACCUMULATOR_READ].number == macs + 4 * rows + 4 * 13
     assert counts[Operation.STATE_WRITE] == Count(rows, 16 * rows)
     assert counts[Operation.COUNTER_READ] == Count(3 * predicted.cycles, 3 * 32 * predicted.cycles)
-    with pytest.raises(ValueError, match="12 steps of tokens, 13 steps simulated"):
+    with pytest.raises(ValueError, match="12 steps of inputs, 13 steps simulated"):
         count_operations(result, model, hardware, [[1] * 12])
-    with pytest.raises(ValueError, match=r"layer0 did \d+ MACs, not the \d+ that follow from model, hardware and tokens"):
+    with pytest.raises(ValueError, match=r"layer0 did \d+ MACs, not the \d+ that follow from model, hardware and inputs"):
         count_operations(result, model, hardware, [[1] * 13])
     with pytest.raises(ValueError, match="up to its compiler"):
         count_operations(replace(result, backend=Backend.HLS), model, hardware, sequences)

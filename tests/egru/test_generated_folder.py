@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from egru.artifacts import changes_remark, choose_stimulus
+from egru.artifacts import changes_remark
+from egru.stimulus import choose_stimulus
 from hls_gen.manifest import MANIFEST_FILE, read_manifest
 from hls_gen.testbench import SEQUENCES, STEPS
 from sw_model.datasets import EMBEDDED, load_text
