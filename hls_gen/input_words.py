@@ -18,8 +18,20 @@ def input_words(model: QuantizedModel, sequence: Sequence[Any] | np.ndarray) -> 
     """
     if not model.channels:
         return [int(token) for token in sequence]
-    words: list[int] = []
-    for step in np.asarray(sequence):
-        channels = np.flatnonzero(step)
-        words += [*(channels << model.formats.event_bits | step[channels]).tolist(), 0]
+    words: list[int] = event_words(np.asarray(sequence), model.formats.event_bits).tolist()
     return words
+
+
+def event_words(events: np.ndarray, event_bits: int) -> np.ndarray:
+    """Return the words of some steps of a feature stream.
+
+    Args:
+        events: The input events of each step, int, shape (steps, channels).
+        event_bits: Bits of an event.
+
+    Returns:
+        int64: of each step its events in the order of the channels, then the word that ends it.
+    """
+    steps, channels = np.nonzero(events)
+    counts = np.bincount(steps, minlength=len(events))
+    return np.insert(channels << event_bits | events[steps, channels], np.cumsum(counts), 0)
