@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/egru-fpga.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo evidence fuzz prove fuzz-loaders mutants coverage bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper test lint typecheck unit format wheel clean distclean
+.PHONY: help setup demo evidence fuzz prove fuzz-loaders mutants coverage bench-datapath bench-boards bench-hls bench-hls4ml bench-training-speed bench-paper bench-streams test lint typecheck unit format wheel clean distclean
 
 help:
 	@echo "make demo      a real text through the whole flow, results in $(OUT); PRETRAINED=1 trains nothing and takes the model in examples/"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-hls4ml    side by side with hls4ml in C simulation; some ten minutes"
 	@echo "make bench-training-speed  an optimiser step of the EGRU beside cuDNN's LSTM; for a GPU, GPUS=2 for two"
 	@echo "make bench-paper     language models trained, pruned, quantised and measured; for a GPU; DATA=folder with ptb/ and wikitext2/"
+	@echo "make bench-streams   networks of a feature data set trained, pruned, quantised and measured, and a GRU; DATA=folder from egru data"
 	@echo "make test      lint, types and all tests"
 	@echo "make evidence  everything that stands behind the core, see docs/evidence.md; some hours; it is the next five, and can be stopped"
 	@echo "make fuzz      a thousand random models on random hardware against the reference, see docs/fuzzing.md; an hour and a half"
@@ -102,6 +103,21 @@ bench-paper: host $(STAMP)
 		$(BIN)/python -m benchmarks.paper --data "$(DATA)" --runs runs/paper/$$text; \
 	done
 	$(BIN)/python -m benchmarks.paper --report docs
+
+# A killed run goes on where it stopped: finished phases are kept in runs/streams.
+RECIPE ?= spoken_digits
+SEEDS ?= 1 2 3
+DEVICE ?= cpu
+# Of the GRU: size of the recipe's network, its augmentation, and what validation preferred.
+GRU ?= --hidden 128 --epochs 30 --learning-rate 6e-3 --dropout 0.1 --label-smoothing 0.05 --time-shift 2 --noise 0.15
+
+bench-streams: host $(STAMP)
+	@test -f "$(DATA)/dataset.json" || { echo "DATA=$(DATA) is no folder that egru data wrote" >&2; exit 2; }
+	set -e; for seed in $(SEEDS); do \
+		$(BIN)/python -m benchmarks.streams_training --data "$(DATA)" --recipe $(RECIPE) --seed $$seed --device $(DEVICE); \
+		$(BIN)/python -m benchmarks.gru_baseline --data "$(DATA)" $(GRU) --seed $$seed --device $(DEVICE) --runs runs/streams/runs; \
+	done
+	$(BIN)/python -m benchmarks.streams --data "$(DATA)" --runs runs/streams/runs --report docs
 
 # The page is written whatever falls short; what does, gives the exit code.
 evidence: fuzz prove mutants coverage fuzz-loaders

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from benchmarks.results_file import errors_to_exit_codes, write_results
+from benchmarks.streams_results import FLOAT_BITS, entry_name
 from egru.output import progress_console
 from sw_model.augmentation import Augmentation, augment
 from sw_model.errors import UserError
@@ -182,6 +183,9 @@ class Training:
         for epoch in range(1, self.config.epochs + 1):
             loss = self._epoch(epoch)
             bits, accuracy = self.evaluate(self.dataset.valid)
+            if not math.isfinite(loss + bits):
+                remedy = f"lower learning_rate={self.config.learning_rate}"
+                raise UserError(f"loss of epoch {epoch}", "is not a number any more", remedy)
             if bits < best[0]:
                 best = (bits, accuracy, epoch)
                 weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -224,10 +228,7 @@ class Training:
             self._optimizer.step()
             self._schedule.step()
             losses.append(loss.detach())
-        mean = float(torch.stack(losses).mean())
-        if not math.isfinite(mean):
-            raise UserError(f"training loss of epoch {epoch}", "is not a number any more", f"lower learning_rate={config.learning_rate}")
-        return mean
+        return float(torch.stack(losses).mean())
 
     @torch.no_grad()
     def evaluate(self, split: FeatureSplit) -> tuple[float, float]:
@@ -251,7 +252,8 @@ class Training:
 
 def run(
     data: Annotated[str, typer.Option(help="Feature streams: a folder that egru data wrote, or generated.")],
-    out: Annotated[Path, typer.Option(help="JSON file of the result.")],
+    out: Annotated[Path | None, typer.Option(help="JSON file of the result.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="In place of --out: folder of `benchmarks.streams`; what is there is kept.")] = None,
     hidden: Annotated[int, typer.Option(help="Units of each layer.")] = 128,
     layers: Annotated[int, typer.Option(help="Layers.")] = 1,
     epochs: Annotated[int, typer.Option(help="Passes over the training split.")] = 12,
@@ -286,9 +288,15 @@ def run(
             "seed": seed,
             "device": device,
         }
-        config = validate(given, GruConfig, "options")
-        record = Training(load_features(data), config).run()
-        write_results(record, out)
+        config, dataset = validate(given, GruConfig, "options"), load_features(data)
+        if (out is None) == (runs is None):
+            raise UserError("the command line", "does not say where to", "give either --out or --runs")
+        path = out or Path(runs or "") / dataset.name / entry_name("gru", 1.0, FLOAT_BITS) / f"seed{seed}.json"
+        if runs is not None and path.is_file():
+            _say(f"{path} is there")
+            return
+        record = Training(dataset, config).run()
+        write_results(record, path)
         _say(f"seed {seed}: {record.accuracy:.2%} of the test split, {record.parameters:,} parameters, {record.seconds:.0f} s")
 
 

@@ -26,6 +26,7 @@ from sw_model.errors import UserError
 from sw_model.export import export_checkpoint
 from sw_model.feature_dataset import FeatureDataset
 from sw_model.feature_sources import load_features
+from sw_model.pruning import prunable
 from sw_model.sequence_evaluation import DEFAULT_STREAMS
 from sw_model.train import run_phase
 from sw_model.train_config import Recipe, TrainConfig, load_recipe
@@ -158,7 +159,7 @@ class Series:
             seed=self._seed,
             hidden_sizes=list(network.config.hidden_sizes),
             parameters=sum(values.numel() for values in network.parameters() if values.requires_grad),
-            weights=sum(values.numel() for values in network.parameters() if values.ndim > 1),
+            weights=sum(values.numel() for values in prunable(network).values()),
             recipe=self._name,
             recipe_digest=recipe_digest(self._recipe),
             model_hash=model_hash,
