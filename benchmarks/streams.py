@@ -141,7 +141,7 @@ def _egru(folder: Path) -> StreamRun:
     hardware = [_hardware(path, hashes, frame_rate) for path in sorted(folder.iterdir()) if (path / RTL).is_dir()]
     return StreamRun(
         dataset=first.dataset,
-        cell="egru",
+        cell=first.cell,
         weight_density=first.weight_density,
         weight_bits=first.weight_bits,
         phase="qat" if quantised else "pruned" if first.weight_density < 1 else "float",

@@ -1,9 +1,10 @@
 """The page of the feature stream runs, from their result file alone."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from benchmarks.markdown import markdown_table
-from benchmarks.streams_results import ASSUMED_FRAME_RATES, FLOAT_BITS, Results, StreamRun, Target
+from benchmarks.streams_results import ASSUMED_FRAME_RATES, FLOAT_BITS, Cell, Results, StreamRun, Target
 from benchmarks.streams_targets import COMMANDS, DIGITS
 
 TITLES = {DIGITS: "Spoken Arabic Digits", COMMANDS: "Arabic Speech Commands"}
@@ -81,7 +82,7 @@ def _quality(runs: Sequence[StreamRun]) -> str:
 def _about(runs: Sequence[StreamRun]) -> str:
     """Say what the table does not show."""
     lines = []
-    for cell in ("egru", "gru"):
+    for cell in get_args(Cell):
         of_cell = [run for run in runs if run.cell == cell]
         if of_cell:
             devices, seconds = ", ".join(sorted({run.trained_on for run in of_cell})), max(run.seconds for run in of_cell)
@@ -123,7 +124,7 @@ def _hardware(runs: Sequence[StreamRun]) -> str:
         )
         rows.append(
             (
-                f"{100 * run.weight_density:g} % of the weights, {run.weight_bits} bits",
+                f"{run.cell.upper()}, {100 * run.weight_density:g} % of the weights, {run.weight_bits} bits",
                 hardware.board,
                 str(hardware.lanes),
                 f"{hardware.frames_compared:,}, {hardware.mismatches} differ",

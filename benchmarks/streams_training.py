@@ -17,7 +17,7 @@ import typer
 
 from benchmarks.paper_training import overridden, pruned_phase, quantised_phase
 from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
-from benchmarks.streams_results import FLOAT_BITS, Evaluated, PhaseLog, StreamRecord, entry_name
+from benchmarks.streams_results import FLOAT_BITS, Evaluated, EventCell, PhaseLog, StreamRecord, entry_name
 from egru.evaluation import EvaluationSettings, evaluate_artifact
 from egru.output import progress_console
 from egru.training import require_device
@@ -77,6 +77,13 @@ def _essential(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in ("device", "threads")}
 
 
+def _device_name(folder: Path) -> str:
+    """Return what a checkpoint was trained on; a GPU's name only where there is one, as a checkpoint may come from another machine."""
+    if checkpoint.load(folder).manifest.training["config"]["device"] == "cpu":
+        return "CPU"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "GPU"
+
+
 def recipe_digest(recipe: Recipe) -> str:
     """Return an SHA-256 over all of a recipe but seed, device, threads and place of the data."""
     given = {name: _essential(getattr(recipe, name).model_dump(mode="json")) for name in PHASES}
@@ -107,7 +114,8 @@ class Series:
             raise UserError(f"data set {self._dataset.name}", "is no classification", "give one with classes")
         self._recipe, self._name, self._source, self._jobs = recipe, name, source, jobs
         self._seed = recipe.dense.seed
-        self._checkpoints = checkpoints / self._dataset.name / f"seed{self._seed}"
+        self._cell: EventCell = "egru-delta" if recipe.dense.features.encoding == "delta" else "egru"
+        self._checkpoints = checkpoints / self._dataset.name / f"{self._cell}-seed{self._seed}"
         self._runs = runs / self._dataset.name
 
     def run(self, branches: Iterable[Branch]) -> None:
@@ -136,7 +144,7 @@ class Series:
         return _Trained(folder, (*(() if start is None else start.logs), log))
 
     def _record(self, trained: _Trained, density: float, bits: int) -> None:
-        folder = self._runs / entry_name("egru", density, bits)
+        folder = self._runs / entry_name(self._cell, density, bits)
         path, model = folder / f"seed{self._seed}.json", folder / f"seed{self._seed}-model"
         if path.is_file():
             self._require_same(path, require_results(path, StreamRecord))
@@ -154,6 +162,7 @@ class Series:
             dataset=self._dataset.name,
             dataset_digest=self._dataset.digest(),
             frame_rate=self._dataset.frame_rate,
+            cell=self._cell,
             weight_density=density,
             weight_bits=bits,
             seed=self._seed,
@@ -166,7 +175,7 @@ class Series:
             equals_fake_quantised=equal,
             phases=list(trained.logs),
             evaluation=Evaluated.model_validate(report),
-            hardware=torch.cuda.get_device_name() if self._recipe.dense.device == "cuda" else "CPU",
+            hardware=_device_name(trained.folder),
             versions={"torch": torch.__version__, "egru-fpga": __version__},
         )
         write_results(record, path)
