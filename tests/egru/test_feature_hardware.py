@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_inputs_are_whole_sequences_unless_steps_are_given(dataset: FeatureDatas
     knows, source = knowing(dataset, RandomModelSpec(hidden=(4,)), encoding=encoding), str(streams / "data")
     lengths = dataset.test.lengths
 
-    def choose(**options: int) -> Inputs:
+    def choose(**options: Any) -> Inputs:
         return choose_inputs(knows, seed=1, source=source, **options)
 
     every = choose(sequences=TEST_SEQUENCES)
