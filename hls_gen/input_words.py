@@ -1,14 +1,15 @@
 """What a sequence looks like on the input stream of the core, whatever drives it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sw_model.quantized_model import QuantizedModel
+if TYPE_CHECKING:  # the host library takes words alone, and runs where nothing that reads models is installed
+    from sw_model.quantized_model import QuantizedModel
 
 
-def input_words(model: QuantizedModel, sequence: Sequence[Any] | np.ndarray) -> list[int]:
+def input_words(model: "QuantizedModel", sequence: Sequence[Any] | np.ndarray) -> list[int]:
     """Return the words of a sequence; TLAST belongs to the last one.
 
     Args:
@@ -18,8 +19,15 @@ def input_words(model: QuantizedModel, sequence: Sequence[Any] | np.ndarray) -> 
     """
     if not model.channels:
         return [int(token) for token in sequence]
-    words: list[int] = []
-    for step in np.asarray(sequence):
-        channels = np.flatnonzero(step)
-        words += [*(channels << model.formats.event_bits | step[channels]).tolist(), 0]
-    return words
+    return [word for step in np.asarray(sequence) for word in step_words(step, model.formats.event_bits)]
+
+
+def step_words(events: np.ndarray, event_bits: int) -> list[int]:
+    """Return the words of one time step of a model of features: its events in the order of their channels, then the end.
+
+    Args:
+        events: 0 for silence, int, shape (channels,).
+        event_bits: Bits of an event.
+    """
+    channels = np.flatnonzero(events)
+    return [*(channels << event_bits | events[channels]).tolist(), 0]
