@@ -180,6 +180,7 @@ def overlay_description(board: Board, core_mhz: float, model: QuantizedModel, ge
         "register_version": DEVICE_VERSION,
         "model_hash": model.content_hash(),
         "tokens": model.tokens,
+        **_features(model),
         "classes": model.classes,
         "logit_frac": generated.plan.decoder.acc_frac,
         "max_transfer_bytes": (1 << MAX_LENGTH_BITS) - 1,
@@ -187,6 +188,16 @@ def overlay_description(board: Board, core_mhz: float, model: QuantizedModel, ge
         "counters": list(COUNTERS),
         "registers": {field.name: {"offset": field.offset, "words": field.words} for field in register_fields(_block_names(generated))},
     }
+
+
+def _features(model: QuantizedModel) -> dict[str, object]:
+    """Return what overlay.py must know of a model of features beside; Python reads back the very same numbers."""
+    found = model.feature_input
+    if found is None:
+        return {}
+    threshold = None if found.delta_threshold is None else found.delta_threshold.tolist()
+    encoding = {"offset": found.offset.tolist(), "scale": found.scale.tolist(), "delta_threshold": threshold}
+    return {"channels": model.channels, "event_bits": model.formats.event_bits, "encoding": encoding}
 
 
 def _pins_files(board: Board, core_mhz: float, sources: list[str], memories: list[str]) -> dict[str, str]:
@@ -208,7 +219,8 @@ def _overlay_files(
     assert board.vivado is not None  # vivado_files has looked
     interfaces = gather_interfaces(parse_ports(TOP_MODULE, generated.sources[f"{TOP_MODULE}.sv"]))
     blocks = _block_names(generated)
-    about = f"{DISPLAY_NAME}: {len(model.layers)} layers, {model.tokens} tokens, {model.classes} classes, model {model.content_hash()}"
+    inputs = f"{model.channels} channels" if model.channels else f"{model.tokens} tokens"
+    about = f"{DISPLAY_NAME}: {len(model.layers)} layers, {inputs}, {model.classes} classes, model {model.content_hash()}"
     command = " ".join(build_command())
     return {
         DESIGN_SCRIPT: _design(board, core_mhz, IP_MODULE, sources, memories),

@@ -26,7 +26,7 @@ from sw_model.fixed_point import rescale
 from sw_model.input_file import read_json
 from sw_model.output_folder import staged_folder
 from sw_model.quantized_model import QuantizedModel
-from sw_model.random_model import draw_model, redraw_values, redraw_weights
+from sw_model.random_model import draw_events, draw_model, redraw_values, redraw_weights
 from sw_model.reference import BatchedReference, EventDrivenStream, Step
 from sw_model.strict_toml import StrictModel, validate
 
@@ -35,6 +35,8 @@ CASE_FILE, HARDWARE_FILE, MODEL_FOLDER, LOADED_FOLDER = "case.json", "hardware.j
 VARIANTS = 8
 MOST_LANES = 6
 MOST_SEQUENCES, MOST_STEPS = 4, 32
+#: Share of the groups whose model reads features.
+FEATURE_SHARE = 0.25
 #: A comparison that takes longer hangs.
 CHECK_SECONDS = 300.0
 
@@ -52,16 +54,16 @@ class Case:
     Attributes:
         model: What the hardware is generated for.
         hardware: The configuration.
-        sequences: Tokens of each sequence, none empty.
+        sequences: Of each its tokens, or the input events of its steps, a number for each channel; none empty.
         loaded: A model that is loaded over AXI4-Lite first, and compared instead.
-        input_pace: How often the token stream idles.
+        input_pace: How often the input stream idles.
         output_pace: How often the logit stream refuses.
         seed: Of stalls and initial values.
     """
 
     model: QuantizedModel
     hardware: HardwareConfig
-    sequences: tuple[tuple[int, ...], ...]
+    sequences: tuple[tuple[Any, ...], ...]
     loaded: QuantizedModel | None = None
     input_pace: Pace = Pace.FULL
     output_pace: Pace = Pace.FULL
@@ -138,9 +140,11 @@ def draw_cases(seed: int, group: int, variants: int) -> Iterator[Case]:
     The first is drawn freely; the others have other values where fixed hardware takes its sizes from the weights, other weights too where
     the hardware takes any, and all have stimulus, stalls and initial values of their own.
     """
+    # Not of the group's own draws: models of tokens are those that were drawn before there were others.
+    features = bool(np.random.default_rng([seed, group, 1]).random() < FEATURE_SHARE)
     rng = np.random.default_rng([seed, group])
     trainable = bool(rng.random() < 0.5)
-    model = draw_model(rng, trainable=trainable)
+    model = _draw_feature_model(rng, trainable=trainable) if features else draw_model(rng, trainable=trainable)
     hardware = _draw_hardware(rng, model)
     for variant in range(variants):
         loaded = None
@@ -158,7 +162,7 @@ def draw_cases(seed: int, group: int, variants: int) -> Iterator[Case]:
         yield Case(
             model=model,
             hardware=hardware,
-            sequences=_draw_sequences(rng, model.tokens),
+            sequences=_draw_sequences(rng, model),
             loaded=loaded,
             input_pace=_draw_pace(rng),
             output_pace=_draw_pace(rng),
@@ -196,7 +200,7 @@ def save(case: Case, finding: Finding | None, folder: Path, *, force: bool = Fal
 class _CaseFile(StrictModel):
     format: Literal["egru-fuzz-case"]
     version: Literal[1]
-    sequences: tuple[tuple[int, ...], ...] = Field(min_length=1)
+    sequences: tuple[tuple[int, ...] | tuple[tuple[int, ...], ...], ...] = Field(min_length=1)
     input_pace: Pace
     output_pace: Pace
     seed: int = Field(ge=1)
@@ -215,9 +219,13 @@ def load(folder: Path) -> Case:
     hardware = validate(read_json(folder / HARDWARE_FILE, "case file", remedy), HardwareConfig, str(folder / HARDWARE_FILE))
     model = QuantizedModel.load(folder / MODEL_FOLDER)
     loaded = QuantizedModel.load(folder / LOADED_FOLDER) if (folder / LOADED_FOLDER).exists() else None
+    cell, top = ((model.channels,), model.formats.event_max) if model.channels else ((), model.tokens - 1)
     for sequence in read.sequences:
-        if not sequence or min(sequence) < 0 or max(sequence) >= model.tokens:
-            raise UserError(f"a sequence of {len(sequence)} tokens in {folder}", f"is empty or leaves 0 to {model.tokens - 1}", remedy)
+        shape = (len(sequence), *cell)
+        if not sequence or any(np.shape(step) != cell for step in sequence) or not 0 <= np.min(sequence) <= np.max(sequence) <= top:
+            raise UserError(
+                f"a sequence of {len(sequence)} steps in {folder}", f"is empty, not of shape {shape}, or leaves 0 to {top}", remedy
+            )
     return Case(model, hardware, read.sequences, loaded, read.input_pace, read.output_pace, read.seed)
 
 
@@ -258,13 +266,24 @@ def check_oracle(case: Case, oracle: Oracle, scratch: Path, counts: Counts) -> F
         return Finding(oracle, "error", f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
+def _draw_feature_model(rng: np.random.Generator, *, trainable: bool) -> QuantizedModel:
+    """Draw a model of features whose events a word of the input stream can hold."""
+    while True:
+        model = draw_model(rng, trainable=trainable, features=True)
+        try:
+            plan(model, HardwareConfig(lanes=1))
+        except UserError:
+            continue
+        return model
+
+
 def _draw_hardware(rng: np.random.Generator, model: QuantizedModel) -> HardwareConfig:
     """Draw a configuration that ``model`` fits.
 
     The counters are not drawn narrower than 32 bits: a narrower one may rightly overflow, and would then differ.
     """
     for last in [False] * 20 + [True]:
-        engines = "shared" if len(model.layers) > 1 and rng.random() < 0.35 else "per-layer"
+        engines = "shared" if len(model.layers) > 1 and rng.random() < 0.35 and not (last and model.channels) else "per-layer"
         rows = [layer.neurons for layer in model.layers]
         rows = [*([min(rows)] if engines == "shared" else rows), model.classes]
         lanes = [int(rng.integers(1, min(count, MOST_LANES) + 1)) for count in rows]
@@ -298,11 +317,13 @@ def _draw_depth(rng: np.random.Generator, low: int, high: int) -> int:
     return int(rng.integers(low, high + 1)) if rng.random() < 0.2 else int(rng.integers(low, low + 5))
 
 
-def _draw_sequences(rng: np.random.Generator, tokens: int) -> tuple[tuple[int, ...], ...]:
-    """Draw tokens; every fourth sequence has a single one."""
+def _draw_sequences(rng: np.random.Generator, model: QuantizedModel) -> tuple[tuple[Any, ...], ...]:
+    """Draw tokens or input events; every fourth sequence has a single step."""
     count = int(rng.integers(1, MOST_SEQUENCES + 1))
     lengths = np.where(rng.random(count) < 0.25, 1, rng.integers(1, MOST_STEPS + 1, count))
-    return tuple(tuple(rng.integers(0, tokens, length).tolist()) for length in lengths)
+    if model.channels:
+        return tuple(tuple(map(tuple, draw_events(rng, model, (int(length),)).tolist())) for length in lengths)
+    return tuple(tuple(rng.integers(0, model.tokens, length).tolist()) for length in lengths)
 
 
 def _draw_pace(rng: np.random.Generator) -> Pace:
@@ -324,8 +345,8 @@ def _fits(other: QuantizedModel, model: QuantizedModel, hardware: HardwareConfig
 def _reference(case: Case) -> Iterator[Step]:
     stream = EventDrivenStream(case.compared)
     for sequence in case.sequences:
-        for token in sequence:
-            yield stream.step(token)
+        for inputs in sequence:
+            yield stream.step(np.asarray(inputs) if case.model.channels else inputs)
         stream.reset()
 
 
@@ -414,8 +435,8 @@ def _saturations(case: Case, steps: Sequence[Step]) -> int:
         events = np.array([step.events[index] for step in steps])
         fresh = np.array([[number not in starts] for number in range(len(steps))])
         sums = [np.einsum("gij,tj->tgi", layer.recurrent_weight.astype(np.int64), np.roll(events, 1, axis=0) * fresh)]
-        if index:
-            arriving = np.array([step.events[index - 1] for step in steps])
+        if index or model.channels:
+            arriving = np.array([step.events[index - 1] for step in steps] if index else list(chain.from_iterable(case.sequences)))
             inputs = np.einsum("gij,tj->tgi", layer.input_weight.astype(np.int64), arriving)
             # z and r are sums over both; the two parts of g are clamped apart
             sums = [(inputs + sums[0])[:, :2], inputs[:, 2], sums[0][:, 2]]

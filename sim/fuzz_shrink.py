@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def _smaller(case: Case, finding: Finding) -> Iterator[Case]:
         yield _shortened(case, shorten)
 
 
-def _cut(sequences: tuple[tuple[int, ...], ...], steps: int) -> tuple[tuple[int, ...], ...]:
+def _cut(sequences: tuple[tuple[Any, ...], ...], steps: int) -> tuple[tuple[Any, ...], ...]:
     """Return the first ``steps`` steps."""
     kept = []
     for sequence in sequences:

@@ -7,6 +7,9 @@
     answer.classes                         # the class with the largest logit, for every token
     egru.counters()["layer0"]["macs"]
 
+Of a model of features run() takes the input events of every step, integers of shape (steps, channels); egru.encode(features) makes them of
+real numbers of shape (frames, features), as docs/semantics.md of egru-fpga says.
+
 The DMA closes every transfer with TLAST, which ends a sequence: what is to share a state goes into one call.
 """
 
@@ -44,8 +47,8 @@ class Answer:
     """What came out of one sequence.
 
     Attributes:
-        logits: int32, shape (tokens, classes); the last ``logit_frac`` bits are the fraction.
-        classes: int64, shape (tokens,): the class with the largest logit; of equal ones the lowest.
+        logits: int32, shape (steps, classes), a step for each token; the last ``logit_frac`` bits are the fraction.
+        classes: int64, shape (steps,): the class with the largest logit; of equal ones the lowest.
     """
 
     logits: np.ndarray
@@ -53,7 +56,7 @@ class Answer:
 
 
 class EgruOverlay:
-    """Loads the bitstream, streams tokens through it, reads its registers."""
+    """Loads the bitstream, streams tokens or input events through it, reads its registers."""
 
     def __init__(self, folder: str | Path | None = None, timeout_s: float = 10.0) -> None:
         """Load and check the bitstream.
@@ -80,12 +83,17 @@ class EgruOverlay:
 
     @property
     def tokens(self) -> int:
-        """Number of tokens that the model knows."""
+        """Number of tokens that the model knows; 0 where it reads features."""
         return int(self._about["tokens"])
 
     @property
+    def channels(self) -> int:
+        """Input events that a step can have; 0 where the model reads tokens."""
+        return int(self._about.get("channels", 0))
+
+    @property
     def classes(self) -> int:
-        """Logits per token."""
+        """Logits per step."""
         return int(self._about["classes"])
 
     @property
@@ -95,29 +103,59 @@ class EgruOverlay:
 
     @property
     def longest_sequence(self) -> int:
-        """Tokens that one transfer of the DMA can answer."""
+        """Steps that one transfer of the DMA can answer."""
         return int(self._about["max_transfer_bytes"]) // (WORD_BYTES * self.classes)
 
-    def run(self, tokens: Sequence[int] | np.ndarray) -> Answer:
+    def encode(self, features: np.ndarray) -> np.ndarray:
+        """Turn one sequence of features into input events, int64, shape (frames, channels); what the largest event cannot hold saturates.
+
+        Args:
+            features: Real numbers, shape (frames, features).
+
+        Raises:
+            ValueError: When the model reads tokens, or the features are not finite numbers of that shape.
+        """
+        about = self._about.get("encoding")
+        if about is None:
+            raise ValueError("the model reads tokens, not features")
+        values = np.asarray(features, np.float64)
+        if values.ndim != 2 or values.shape[1] != len(about["offset"]) or not np.isfinite(values).all():
+            raise ValueError(f"features of shape {values.shape} are not finite numbers of shape (frames, {len(about['offset'])})")
+        steps = np.floor((values - np.array(about["offset"])) * np.array(about["scale"]) + 0.5)
+        levels: np.ndarray = np.clip(steps, 0, (1 << int(self._about["event_bits"])) - 1).astype(np.int64)
+        if about["delta_threshold"] is None:
+            return levels
+        threshold, memory = np.array(about["delta_threshold"]), np.zeros(levels.shape[1], np.int64)
+        events = np.zeros((len(levels), 2 * levels.shape[1]), np.int64)
+        for frame, level in enumerate(levels):
+            change = np.where(np.abs(level - memory) >= threshold, level - memory, 0)
+            events[frame] = np.concatenate([np.maximum(change, 0), np.maximum(-change, 0)])
+            memory += change
+        return events
+
+    def run(self, inputs: Sequence[Any] | np.ndarray) -> Answer:
         """Take one sequence through the network.
 
         Waits for the core's interrupt; where there is none, or the event loop runs already (a notebook), it asks the DMA again and again.
 
+        Args:
+            inputs: Tokens; of a model of features the input events of its steps, integers, shape (steps, channels), 0 for silence.
+
         Raises:
-            ValueError: When the tokens are not integers of one dimension within the model's range, or too many.
+            ValueError: When these are not integers of that shape within the model's range, or too many.
             TimeoutError: After ``timeout_s``; core and DMA are reset then.
             EgruError: When the hardware reports an error; core and DMA are reset then.
         """
         if self._loop is not None and not self._loop.is_running():
-            return self._loop.run_until_complete(self.run_async(tokens))
-        with _Transfer(self, tokens) as transfer:
+            return self._loop.run_until_complete(self.run_async(inputs))
+        with _Transfer(self, inputs) as transfer:
             while not transfer.done():
                 time.sleep(POLL_S)
             return transfer.answer()
 
-    async def run_async(self, tokens: Sequence[int] | np.ndarray) -> Answer:
+    async def run_async(self, inputs: Sequence[Any] | np.ndarray) -> Answer:
         """Do what `run` does, and let other tasks of the event loop work meanwhile."""
-        with _Transfer(self, tokens) as transfer:
+        with _Transfer(self, inputs) as transfer:
             if self._interrupt is not None:
                 try:
                     await asyncio.wait_for(self._interrupt.wait(), self.timeout_s)
@@ -177,7 +215,7 @@ class EgruOverlay:
         for register, wanted in (
             ("ID", about["device_id"]),
             ("MODEL_HASH", int(about["model_hash"], 16)),
-            ("TOKENS", about["tokens"]),
+            ("TOKENS", self.tokens or self.channels),
             ("CLASSES", about["classes"]),
         ):
             found = self.read(register)
@@ -187,6 +225,25 @@ class EgruOverlay:
         if found != wanted:
             here, there = (f"{value >> 8}.{value & 0xFF}" for value in (wanted, found))
             raise EgruError(f"VERSION is {there}, this file is for {here}; copy the overlay.py of the build")
+
+    def _words(self, inputs: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the words of a sequence, and its steps: a token each, or {channel, value} of each event and 0 at the end of a step."""
+        if not self.channels:
+            tokens = self._checked(inputs)
+            return tokens, len(tokens)
+        values, event_bits = np.asarray(inputs), int(self._about["event_bits"])
+        if values.ndim != 2 or values.shape[1] != self.channels or not np.issubdtype(values.dtype, np.integer):
+            raise ValueError(f"events of shape {values.shape} and type {values.dtype} are not integers of shape (steps, {self.channels})")
+        if not 1 <= len(values) <= self.longest_sequence:
+            raise ValueError(f"a sequence of {len(values)} steps is outside 1 to {self.longest_sequence}; cut it")
+        if values.min() < 0 or values.max() >> event_bits:
+            raise ValueError(f"events {values.min()} to {values.max()} are not all within 0 to {(1 << event_bits) - 1}")
+        ended = np.concatenate([np.arange(self.channels) << event_bits | values, np.zeros((len(values), 1), values.dtype)], axis=1)
+        words = ended[np.concatenate([values > 0, np.ones((len(values), 1), bool)], axis=1)]
+        most = int(self._about["max_transfer_bytes"]) // 2
+        if len(words) > most:
+            raise ValueError(f"a sequence of {len(words)} words exceeds {most}; cut it")
+        return words, len(values)
 
     def _checked(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
         values = np.asarray(tokens)
@@ -202,22 +259,22 @@ class EgruOverlay:
 class _Transfer:
     """One sequence on its way: starts both channels of the DMA, and cleans up whatever happens."""
 
-    def __init__(self, egru: EgruOverlay, tokens: Sequence[int] | np.ndarray) -> None:
+    def __init__(self, egru: EgruOverlay, inputs: Sequence[Any] | np.ndarray) -> None:
         self._egru = egru
-        self._values = egru._checked(tokens)
+        self._values, self._steps = egru._words(inputs)
 
     def __enter__(self) -> _Transfer:
         egru, values = self._egru, self._values
         self._buffers: list[Any] = []
         try:
-            self._tokens = self._allocate((values.size,), np.uint16)
-            self._logits = self._allocate((values.size, egru.classes), np.int32)
-            self._tokens[:] = values
+            self._inputs = self._allocate((values.size,), np.uint16)
+            self._logits = self._allocate((self._steps, egru.classes), np.int32)
+            self._inputs[:] = values
             egru._write("IRQ_STATUS", SEQUENCE_ENDED)
             self._deadline = time.monotonic() + egru.timeout_s
-            # The receiver first: the sender's tokens are answered at once.
+            # The receiver first: what is sent is answered at once.
             egru._dma.recvchannel.transfer(self._logits)
-            egru._dma.sendchannel.transfer(self._tokens)
+            egru._dma.sendchannel.transfer(self._inputs)
         except BaseException:
             self._clean_up(failed=True)
             raise

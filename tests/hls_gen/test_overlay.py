@@ -16,9 +16,12 @@ import pytest
 from hls_gen import rtl_backend
 from hls_gen.board import load_board
 from hls_gen.hardware_config import HardwareConfig
+from hls_gen.input_words import input_words
 from hls_gen.registers import BLOCK_BYTES, COUNTERS, DEVICE_ID, DEVICE_VERSION, FIRST_BLOCK, Register
 from hls_gen.render import TEMPLATE_FOLDER
 from hls_gen.vivado import vivado_files
+from sw_model.input_encoding import Encoding, encode
+from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
 
@@ -70,7 +73,7 @@ class Channel:
             array.flush()
         self.active = array
         if self._sends:
-            self._hardware.take_tokens(array)
+            self._hardware.take(array)
 
     def wait(self) -> None:
         assert self.idle
@@ -105,7 +108,7 @@ class Core:
         self.plain = {
             Register.ID: DEVICE_ID,
             Register.VERSION: DEVICE_VERSION,
-            Register.TOKENS: MODEL.tokens,
+            Register.TOKENS: MODEL.tokens or MODEL.channels,
             Register.CLASSES: MODEL.classes,
         }
         for word in range(8):
@@ -148,6 +151,7 @@ class Hardware:
         self.core = Core(self, interrupt=interrupt)
         self.sendchannel, self.recvchannel = Channel(self, sends=True), Channel(self, sends=False)
         self.buffers: list[Buffer] = []
+        self.sent: list[int] = []
         self.received_bytes, self.polls, self._ready_after, self.dma_resets = 0, 0, 0, 0
 
     # the DMA as pynq's driver shows it
@@ -165,11 +169,12 @@ class Hardware:
         self.polls += 1
         return channel.active is None or (self.fault != "hang" and self.polls > self._ready_after)
 
-    def take_tokens(self, array: Buffer) -> None:
+    def take(self, array: Buffer) -> None:
         logits = self.recvchannel.active
-        assert logits is not None  # a token must not come before there is room for its answer
-        for step, token in enumerate(array.memory):
-            logits.memory[step] = self.reference.step(int(token)).logits
+        assert logits is not None  # a word must not come before there is room for its answer
+        self.sent = array.memory.tolist()
+        for step, inputs in enumerate(self.sent if not MODEL.channels else list(self._events())):
+            logits.memory[step] = self.reference.step(inputs).logits
         self.reference.reset()
         self.received_bytes = logits.nbytes - (4 if self.fault == "short" else 0)
         self._ready_after = self.polls + 5
@@ -177,6 +182,16 @@ class Hardware:
             self.core.sticky[Register.IRQ_STATUS] |= 1
         if self.fault == "core":
             self.core.sticky[Register.ERRORS] |= 1
+
+    def _events(self) -> Iterator[np.ndarray]:
+        """Yield the events of each step, as egru_feature_words takes them."""
+        events, bits = np.zeros(MODEL.channels, np.int64), MODEL.formats.event_bits
+        for word in self.sent:
+            if word:
+                events[word >> bits] = word & (1 << bits) - 1
+            else:
+                yield events.copy()
+                events[:] = 0
 
     def counter(self, address: int) -> int:
         counts = self.reference.counts
@@ -218,12 +233,16 @@ def load(folder: Path, monkeypatch: pytest.MonkeyPatch, *, interrupt: bool) -> t
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    generated = rtl_backend.generate(MODEL, HardwareConfig(lanes=4))
-    board = load_board("pynq_z2")
-    files = vivado_files(board, board.clock.core_mhz, MODEL, generated, list(generated.sources))
-    for name in ("overlay.py", "egru.json"):
-        (tmp_path / name).write_text(files[name])
+    write_overlay(MODEL, tmp_path)
     return tmp_path
+
+
+def write_overlay(model: QuantizedModel, folder: Path) -> None:
+    generated = rtl_backend.generate(model, HardwareConfig(lanes=4))
+    board = load_board("pynq_z2")
+    files = vivado_files(board, board.clock.core_mhz, model, generated, list(generated.sources))
+    for name in ("overlay.py", "egru.json"):
+        (folder / name).write_text(files[name])
 
 
 @pytest.fixture(autouse=True)
@@ -235,9 +254,9 @@ def _loop() -> Iterator[None]:
     loop.close()
 
 
-def reference_logits(tokens: np.ndarray) -> np.ndarray:
+def reference_logits(sequence: np.ndarray) -> np.ndarray:
     stream = EventDrivenStream(MODEL)
-    return np.array([stream.step(int(token)).logits for token in tokens])
+    return np.array([stream.step(inputs).logits for inputs in sequence])
 
 
 @pytest.mark.parametrize("interrupt", [True, False])
@@ -371,6 +390,51 @@ def test_tokens_the_model_does_not_know_are_refused(tokens: Any, message: str, f
     with pytest.raises(ValueError, match=message):
         egru.run(tokens)
     assert hardware.buffers == []
+
+
+# ---- a model of features ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["dense", "delta"])
+def test_a_model_of_features_answers_as_the_reference(encoding: Encoding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(RandomModelSpec(hidden=(10,), features=5, encoding=encoding, classes=9, density=0.5, seed=6))
+    assert model.feature_input is not None
+    monkeypatch.setattr(sys.modules[__name__], "MODEL", model)
+    write_overlay(model, tmp_path)
+    module, hardware = load(tmp_path, monkeypatch, interrupt=False)
+    egru = module.EgruOverlay()
+    features = np.random.default_rng(1).normal(0.0, 1.5, (70, 5))
+    features[0] = (1e300, -1e300, 0.0, 1e-300, 2.0)
+    events = egru.encode(features)
+    assert np.array_equal(events, encode(model.feature_input, model.formats.event_bits, features).values)
+    answer = egru.run(events)
+    assert np.array_equal(answer.logits, reference_logits(events))
+    assert hardware.sent == input_words(model, events)
+    assert (egru.tokens, egru.channels) == (0, model.channels)
+    largest = egru.longest_sequence
+    for wrong, message in (
+        (events[:, 1:], r"events of shape \(70, "),
+        (events * 1.0, "type float64"),
+        (events - 1, "events -1 to"),
+        (events + 250, "are not all within 0 to 255"),
+        (events[:0], f"a sequence of 0 steps is outside 1 to {largest}"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            egru.run(wrong)
+    for wrong in (features[:, 1:], features[0], features * np.nan):
+        with pytest.raises(ValueError, match=r"are not finite numbers of shape \(frames, 5\)"):
+            egru.encode(wrong)
+    # With many events it is the words that fill a transfer.
+    monkeypatch.setattr(type(egru), "longest_sequence", 70)
+    egru._about["max_transfer_bytes"] = 200
+    with pytest.raises(ValueError, match=r"a sequence of \d+ words exceeds 100; cut it"):
+        egru.run(events)
+
+
+def test_a_model_of_tokens_encodes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, _hardware = load(folder, monkeypatch, interrupt=False)
+    with pytest.raises(ValueError, match="the model reads tokens, not features"):
+        module.EgruOverlay().encode(np.zeros((1, 5)))
 
 
 def test_the_class_is_python_of_the_oldest_pynq_image() -> None:
