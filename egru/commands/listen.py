@@ -45,6 +45,7 @@ def listen(
     from egru.running import Target, connected, load_runnable
     from sim.simulated_board import board_of
     from sw_model.errors import UserError
+    from sw_model.front_end import FrontEnd
 
     if (wav is None) != microphone:
         raise UserError("egru listen", "needs either --wav or --microphone", "give one of them")
@@ -74,7 +75,7 @@ def listen(
     found = {
         "device": description,
         "sound": sound.description,
-        "front_end": vars(config),
+        "front_end": FrontEnd.of(config).model_dump(),
         "window": window,
         "frames": frames,
         "seconds": listener.seconds,
