@@ -248,6 +248,18 @@ def damaged(source: Path, folder: Path, change: dict[str, float]) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("command", ["demo", "sweep"])
+def test_what_takes_a_text_only_says_so_before_anything_is_trained(command: str, streams: Path, tmp_path: Path) -> None:
+    for source in (GENERATED, str(streams / "data")):
+        table = f'data = {{ source = "{source}" }}\n'
+        (tmp_path / "demo.toml").write_text(table)
+        (tmp_path / "sweep.toml").write_text(f"[base]\n{table}[grid]\nsparsity = [0, 0.5]\n")
+        option = ("--config",) if command == "demo" else ()
+        line = refused(command, *option, tmp_path / f"{command}.toml", "--out", tmp_path / "out")
+        assert f"data set {source} is of feature streams, and egru {command} takes a text; " in line
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_that_names_nothing_takes_no_data(streams: Path, tmp_path: Path) -> None:
     random_model(RandomModelSpec(hidden=(4,), features=6)).save(tmp_path / "model")
     line = refused("estimate", tmp_path / "model", "--lanes", 1, "--data", streams / "data")
