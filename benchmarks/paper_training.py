@@ -64,6 +64,19 @@ def overridden(recipe: Recipe, weight_decay: float | None, seed: int | None) -> 
     return recipe.model_copy(update={phase: getattr(recipe, phase).model_copy(update=change) for phase, change in changes.items()})
 
 
+def pruned_phase(config: TrainConfig, sparsity: float) -> TrainConfig:
+    """Return a phase that prunes to this sparsity; 0 prunes nothing."""
+    if not sparsity or config.pruning is None:
+        return config.model_copy(update={"pruning": None})
+    return config.model_copy(update={"pruning": config.pruning.model_copy(update={"sparsity": sparsity})})
+
+
+def quantised_phase(config: TrainConfig, bits: int) -> TrainConfig:
+    """Return a phase that quantises the weights of its layers to this width."""
+    assert config.quantization is not None  # the recipe's phase for it
+    return config.model_copy(update={"quantization": config.quantization.model_copy(update={"weight_bits": bits})})
+
+
 def _decay_suffix(weight_decay: float | None) -> str:
     return "" if weight_decay is None else f"-decay{weight_decay:g}"
 
@@ -95,11 +108,11 @@ class _Series:
         trunk = self._phase(self._trunk, self._recipe.dense, None)
         for sparsity in sparsities:
             name = f"{self._name}-{round(100 * sparsity):02d}"
-            branch = self._phase(f"{name}{self._suffix}", _pruned(self._recipe.prune, sparsity), trunk.folder)
+            branch = self._phase(f"{name}{self._suffix}", pruned_phase(self._recipe.prune, sparsity), trunk.folder)
             self._record(f"{name}-float{self._suffix}", [trunk, branch], sparsity, None)
             for bits in widths:
                 run = f"{name}-w{bits}{self._suffix}"
-                quantised = self._phase(run, _quantised(self._recipe.qat, bits), branch.folder)
+                quantised = self._phase(run, quantised_phase(self._recipe.qat, bits), branch.folder)
                 self._record(run, [trunk, branch, quantised], sparsity, bits)
 
     def _phase(self, name: str, config: TrainConfig, start_from: Path | None) -> _Phase:
@@ -148,17 +161,6 @@ class _Series:
             if bits is not None:
                 export_checkpoint(last.folder).save(staging / MODEL_FOLDER)
             write_results(record, staging / RECORD_FILE)
-
-
-def _pruned(config: TrainConfig, sparsity: float) -> TrainConfig:
-    if not sparsity or config.pruning is None:
-        return config.model_copy(update={"pruning": None})
-    return config.model_copy(update={"pruning": config.pruning.model_copy(update={"sparsity": sparsity})})
-
-
-def _quantised(config: TrainConfig, bits: int) -> TrainConfig:
-    assert config.quantization is not None  # the recipe's phase for it
-    return config.model_copy(update={"quantization": config.quantization.model_copy(update={"weight_bits": bits})})
 
 
 def _curve(histories: list[dict[str, Any]], per_epoch: int) -> list[CurvePoint]:

@@ -51,6 +51,7 @@ def choose_inputs(
     steps: int | None = None,
     source: str | None = None,
     usual_steps: int = DEFAULT_STEPS,
+    every: bool = False,
 ) -> Inputs:
     """Find what to show a model.
 
@@ -61,6 +62,7 @@ def choose_inputs(
         steps: Time steps in all; of a data set a limit, and without it every sequence is whole.
         source: Text or data set; None for the one that the model was trained on, where that comes with this package.
         usual_steps: Steps of tokens or random inputs where ``steps`` does not say.
+        every: Of a data set, take every test sequence instead of ``sequences``.
 
     Raises:
         UserError: When the source cannot be read, is not the model's, or has less than was asked for.
@@ -73,6 +75,8 @@ def choose_inputs(
     if dataset is None:
         events = draw_events(np.random.default_rng(seed), model, (asked,))
         return Inputs([events[part] for part in deal_sequences(np.arange(asked), asked, sequences)], "random input events", remark)
+    if every:
+        return _encode(model, dataset, dataset.test.sequences, steps)
     if sequences > dataset.test.sequences:
         most = dataset.test.sequences
         raise UserError(f"sequences={sequences}", f"exceeds the {most} test sequences of {dataset.name}", f"use at most {most}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from hls_gen.block_memories import hash_image
 from hls_gen.board import Board, Family
-from hls_gen.hls_backend import HLS_FOLDER, LOGITS, TOKEN_WIRE, TOP_SOURCE, GeneratedHls, Process, Wire
+from hls_gen.hls_backend import HLS_FOLDER, INPUT_WIRE, LOGITS, TOP_SOURCE, GeneratedHls, Process, Wire
 from hls_gen.memory_image import MemoryImage, address_bits
 from hls_gen.render import render
 from hls_gen.rtl_backend import MEMORY_FOLDER
@@ -130,7 +130,8 @@ def stitched_core(model: QuantizedModel, generated: GeneratedHls) -> tuple[str, 
         "hls/stitched_top.sv.j2",
         layer_count=len(model.layers),
         tokens=model.tokens,
-        token_bits=address_bits(model.tokens),
+        channels=model.channels,
+        input_bits=address_bits(model.tokens or model.channels),
         event_bits=model.formats.event_bits,
         classes=model.classes,
         class_bits=address_bits(model.classes),
@@ -139,7 +140,7 @@ def stitched_core(model: QuantizedModel, generated: GeneratedHls) -> tuple[str, 
         counter_bits=generated.plan.config.counter_bits,
         hash_file=f"{MEMORY_FOLDER}/{image.name}",
         wires=[asdict(wire) | {"count_bits": wire.depth.bit_length()} for wire in wires],
-        token_wire=TOKEN_WIRE,
+        input_wire=INPUT_WIRE,
         logit_wire=LOGITS,
         event_streams=[port.wire for process in generated.processes for port in process.ports if port.outside and port.wire != LOGITS],
         processes=generated.processes,

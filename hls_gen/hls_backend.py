@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from hls_gen.backend import Backend
 from hls_gen.block_memories import bias_image, lane_memories, place_bits, table_images, unit_images
-from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan, require_tokens
+from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan, plan
 from hls_gen.hls_check import Finding, check_synthesisable, read_sources, require_synthesisable
 from hls_gen.memory_image import MemoryImage, address_bits, total_bits
 from hls_gen.render import TEMPLATE_FOLDER, render
@@ -37,7 +37,7 @@ MAX_WORD_BITS = 64
 #: The widest sum: products and the half that rounding adds are C's int.
 MAX_SUM_BITS = 31
 #: The stream from the AXI4-Stream input to the first block.
-TOKEN_WIRE = "tokens"
+INPUT_WIRE = "inputs"
 LOGITS = "m_axis"
 GATES = 3
 
@@ -112,7 +112,7 @@ class GeneratedHls:
         sources: Generated C++ by file name.
         library: Headers of the library.
         processes: The processes of the top function, in the order of the flow.
-        wires: The streams between them; the first one carries the tokens.
+        wires: The streams between them; the first one carries the tokens or input events.
         memory_bits: Bits of all tables.
     """
 
@@ -131,7 +131,6 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
         UserError: When the configuration cannot work for this model, or cannot be said in HLS.
         AssertionError: When what the templates made cannot be synthesised.
     """
-    require_tokens(model, "HLS C++")
     _check(config)
     hardware = plan(model, config)
     for block in hardware.blocks:
@@ -151,8 +150,9 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedHls:
     values: dict[str, Any] = {
         "hash": model.content_hash(),
         "tokens": model.tokens,
+        "channels": model.channels,
         "classes": model.classes,
-        "token_bits": address_bits(model.tokens),
+        "input_bits": blocks[0]["input_bits"],
         "formats": model.formats,
         "tables": [{"name": image.name, "bits": image.bits, "words": image.words} for image in images],
         "blocks": blocks,
@@ -233,7 +233,7 @@ def _block(model: QuantizedModel, hardware: HardwarePlan, block: BlockPlan) -> d
         entries = MemoryImage(f"{name}_entries", lane.bits, lane.words)
         images += [entries, MemoryImage(f"{name}_places", start_bits + count_bits, _places(lane, count_bits))]
         lane_tables.append({"name": name, "entry_bits": lane.bits})
-    first = engine and block.layers[0] == 0
+    reads_tokens = engine and block.layers[0] == 0 and model.tokens > 0
     units = []
     for index, unit in enumerate(unit_images(model, block) if engine else []):
         lanes = block.lanes // block.update_units
@@ -257,11 +257,11 @@ def _block(model: QuantizedModel, hardware: HardwarePlan, block: BlockPlan) -> d
         "column_bits": address_bits(block.columns),
         "start_bits": start_bits,
         "count_bits": count_bits,
-        "tokens": model.tokens if first else 1,
-        "has_token": "true" if first else "false",
-        "token_bits": address_bits(model.tokens) if first else 1,
+        "tokens": model.tokens if reads_tokens else 1,
+        "has_token": "true" if reads_tokens else "false",
+        "token_bits": address_bits(model.tokens) if reads_tokens else 1,
         "index_bits": address_bits(block.slots),
-        "input_bits": address_bits(model.tokens) if first else address_bits(block.inputs),
+        "input_bits": address_bits(model.tokens if reads_tokens else block.inputs),
         "event_bits": model.formats.event_bits,
         "lane_tables": lane_tables,
         "units": units,
@@ -277,9 +277,9 @@ def _places(lane: LaneMemory, count_bits: int) -> tuple[int, ...]:
 def _network(hardware: HardwarePlan, blocks: list[dict[str, Any]]) -> tuple[list[Wire], list[Process]]:
     """Connect the processes of all blocks by streams."""
     config = hardware.config
-    wires = [Wire(TOKEN_WIRE, _item_bits(blocks[0]["input_bits"], blocks[0]), 2)]
+    wires = [Wire(INPUT_WIRE, _item_bits(blocks[0]["input_bits"], blocks[0]), 2)]
     processes: list[Process] = []
-    source = TOKEN_WIRE
+    source = INPUT_WIRE
     for plan_of, block in zip(hardware.blocks, blocks, strict=True):
         builder = _BlockNetwork(config, plan_of, block, wires, processes)
         source = builder.engine(source) if block["units"] else builder.decoder(source)

@@ -97,7 +97,7 @@ def write_hls_project(
         board: A board of AMD's, which gives part and clock.
         part: AMD's part number, where no board is given; None for `DEFAULT_PART`.
         clock_mhz: The clock; None for the board's default, or `DEFAULT_CLOCK_MHZ`.
-        stimulus: What the testbench shows the core; random tokens if not given.
+        stimulus: What the testbench shows the core; random tokens or input events if not given.
         force: Replace what ``folder`` holds.
 
     Raises:
@@ -175,6 +175,7 @@ def _descriptions(model: QuantizedModel, generated: GeneratedHls, target: Target
         generator=generator(),
         facts=facts,
         layers=[engine.name for engine in generated.plan.engines],
+        channels=model.channels,
         classes=model.classes,
         logit_frac=generated.plan.decoder.acc_frac,
         event_bits=model.formats.event_bits,

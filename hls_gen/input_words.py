@@ -19,15 +19,20 @@ def input_words(model: "QuantizedModel", sequence: Sequence[Any] | np.ndarray) -
     """
     if not model.channels:
         return [int(token) for token in sequence]
-    return [word for step in np.asarray(sequence) for word in step_words(step, model.formats.event_bits)]
+    words: list[int] = event_words(np.asarray(sequence), model.formats.event_bits).tolist()
+    return words
 
 
-def step_words(events: np.ndarray, event_bits: int) -> list[int]:
-    """Return the words of one time step of a model of features: its events in the order of their channels, then the end.
+def event_words(events: np.ndarray, event_bits: int) -> np.ndarray:
+    """Return the words of some steps of a feature stream.
 
     Args:
-        events: 0 for silence, int, shape (channels,).
+        events: The input events of each step, int, shape (steps, channels).
         event_bits: Bits of an event.
+
+    Returns:
+        int64: of each step its events in the order of the channels, then the word that ends it.
     """
-    channels = np.flatnonzero(events)
-    return [*(channels << event_bits | events[channels]).tolist(), 0]
+    steps, channels = np.nonzero(events)
+    counts = np.bincount(steps, minlength=len(events))
+    return np.insert(channels << event_bits | events[steps, channels], np.cumsum(counts), 0)

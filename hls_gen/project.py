@@ -52,7 +52,7 @@ def write_project(
         folder: Where to.
         board: The board to build for; None for the core alone.
         clock_mhz: The core's clock asked for; None for the board's default.
-        stimulus: What the testbench shows the core; random tokens if not given.
+        stimulus: What the testbench shows the core; random tokens or input events if not given.
         force: Replace what ``folder`` holds.
 
     Raises:

@@ -91,7 +91,9 @@ def cpp_testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus:
     text = render(
         "hls/tb.cpp.j2",
         model_hash=model.content_hash(),
-        tokens=len(run.words),
+        value_bits=model.formats.event_bits if model.channels else 0,
+        steps=len(run.steps),
+        words=len(run.words),
         sequences=len(stimulus.sequences),
         events=len(events),
         logits=len(run.logits),

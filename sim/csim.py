@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from hls_gen.hls_backend import CSIM_SOURCE, HLS_FOLDER, TOP_SOURCE
+from hls_gen.input_words import event_words
 from hls_gen.library import read_source
 from hls_gen.rtl_backend import HARDWARE_FILE
 from sim.build_cache import BenchError, cache_folder, kept
@@ -142,12 +143,14 @@ class CompiledCore:
     """The core as it is: streams, physical indices, no model. A private copy of the library is loaded, so that its state is its own.
 
     Attributes:
-        token_errors: Tokens out of range so far; the core took each as token 0.
+        value_bits: Low bits of a word that are 0 where it ends a step, see docs/host_link.md; none where every word is a token.
+        token_errors: Wrong words so far: tokens out of range, of which the core took each as token 0, or words that break the rules of a
+            feature stream.
         model_hash: The last 64 bits of the artifact's hash, as the core states them; 0 before the first step.
         seconds: Wall-clock time spent in the core.
     """
 
-    def __init__(self, library: Path, layers: int, slots: int, classes: int) -> None:
+    def __init__(self, library: Path, layers: int, slots: int, classes: int, value_bits: int = 0) -> None:
         """Load the core.
 
         Args:
@@ -155,7 +158,9 @@ class CompiledCore:
             layers: Number of layers.
             slots: Physical indices of all layers together: the most events of a step.
             classes: Logits of a step.
+            value_bits: That attribute.
         """
+        self.value_bits = value_bits
         self._layers, self._slots, self._classes = layers, slots, classes
         self.token_errors, self.model_hash, self.seconds = 0, 0, 0.0
         self._fault = ""
@@ -168,20 +173,20 @@ class CompiledCore:
         self._run = loaded.egru_run
         self._run.restype = ctypes.c_char_p
 
-    def run(self, tokens: np.ndarray, last: np.ndarray) -> Beats:
-        """Advance by some steps.
+    def run(self, words: np.ndarray, last: np.ndarray) -> Beats:
+        """Advance by some whole steps.
 
         Args:
-            tokens: int, shape (steps,), each of 16 bits.
-            last: bool, shape (steps,): TLAST.
+            words: int, shape (words,), each of 16 bits.
+            last: bool, the same shape: TLAST.
 
         Raises:
             BenchError: When a stream did not hold what it should, now or before.
         """
         if self._fault:
             raise BenchError(f"the core failed before: {self._fault}; load it again")
-        steps = len(tokens)
-        words = np.ascontiguousarray(tokens, np.uint32) | np.where(last, np.uint32(_LAST), np.uint32(0))
+        beats = np.ascontiguousarray(words, np.uint32) | np.where(last, np.uint32(_LAST), np.uint32(0))
+        steps = int(np.count_nonzero(beats & np.uint32((1 << self.value_bits) - 1) == 0))
         logits = np.zeros((steps, self._classes), np.int32)
         ends = np.zeros(steps, np.uint8)
         events = np.zeros(steps * self._slots, np.uint32)
@@ -189,7 +194,8 @@ class CompiledCore:
         done, errors, model_hash = ctypes.c_size_t(), ctypes.c_uint32(self.token_errors), ctypes.c_uint64(self.model_hash)
         started = time.perf_counter()
         said = self._run(
-            _pointer(words),
+            _pointer(beats),
+            ctypes.c_size_t(len(beats)),
             ctypes.c_size_t(steps),
             _pointer(logits),
             _pointer(ends),
@@ -207,20 +213,32 @@ class CompiledCore:
         self.token_errors, self.model_hash = errors.value, model_hash.value
         return Beats(logits, ends.astype(bool), events[: int(counts.sum())], counts.astype(np.int64))
 
-    def run_sequences(self, sequences: Iterable[Sequence[int]]) -> Iterator[Beats]:
-        """Stream whole sequences, one after the other, in parts of at most `CHUNK` steps; see `run`."""
+    def run_steps(self, inputs: Sequence[Any] | np.ndarray, *, ends: bool) -> Iterator[Beats]:
+        """Advance in parts of at most `CHUNK` steps; see `run`.
+
+        Args:
+            inputs: Tokens, int, shape (steps,), or input events, int, shape (steps, channels).
+            ends: Whether a sequence ends with the last one.
+        """
+        for start in range(0, len(inputs), CHUNK):
+            part = np.asarray(inputs[start : start + CHUNK], np.int64)
+            words = event_words(part, self.value_bits) if self.value_bits else part
+            last = np.zeros(len(words), bool)
+            last[-1] = ends and start + CHUNK >= len(inputs)
+            yield self.run(words, last)
+
+    def run_sequences(self, sequences: Iterable[Sequence[Any] | np.ndarray]) -> Iterator[Beats]:
+        """Stream whole sequences, one after the other; see `run_steps`."""
         for sequence in sequences:
-            for start in range(0, len(sequence), CHUNK):
-                part = np.asarray(sequence[start : start + CHUNK], np.int64)
-                last = np.zeros(len(part), bool)
-                last[-1] = start + CHUNK >= len(sequence)
-                yield self.run(part, last)
+            yield from self.run_steps(sequence, ends=True)
 
 
 def load_core(library: Path, hardware: dict[str, Any]) -> CompiledCore:
     """Load the core of a generated folder, whose ``hardware.json`` is ``hardware``."""
     engines = [block for block in hardware["blocks"] if block["layers"]]
-    return CompiledCore(library, len(engines), sum(block["lanes"] * block["rows"] for block in engines), hardware["classes"])
+    slots = sum(block["lanes"] * block["rows"] for block in engines)
+    value_bits = hardware["formats"]["event_bits"] if hardware.get("channels") else 0
+    return CompiledCore(library, len(engines), slots, hardware["classes"], value_bits)
 
 
 @dataclass(frozen=True)
@@ -263,6 +281,7 @@ class CompiledModel:
         hardware = json.loads((folder / HARDWARE_FILE).read_bytes())
         self._core = load_core(compiled_library(folder, cache=cache), hardware)
         self._classes: int = hardware["classes"]
+        self._channels: int = hardware.get("channels", 0)
         self._places = [np.array(block["physical_index"][0], np.int64) for block in hardware["blocks"] if block["layers"]]
         self._slots = [block["lanes"] * block["rows"] for block in hardware["blocks"] if block["layers"]]
         self._unfinished = False
@@ -272,34 +291,37 @@ class CompiledModel:
         """Tokens that were not in the model's range, since it was loaded; like the hardware it took each as token 0."""
         return self._core.token_errors
 
-    def predict(self, tokens: Sequence[int] | Sequence[Sequence[int]] | np.ndarray) -> Prediction:
+    def predict(self, inputs: Sequence[Any] | np.ndarray) -> Prediction:
         """Predict.
 
         Args:
-            tokens: Either the next tokens of the sequence under way, or whole sequences, none empty, of which each starts at zero state.
+            inputs: Either the next steps of the sequence under way, or whole sequences, none empty, of which each starts at zero state. A
+                step is a token, or for a model of features the input events of all channels, int, shape (channels,), as
+                `sw_model.input_encoding` makes them.
 
         Raises:
-            UserError: When they are not integers of 16 bits, or a sequence is empty.
+            UserError: When tokens are not integers of 16 bits, input events none of this model, or a sequence is empty.
             BenchError: When the code does not do what generated code does, because somebody has changed it.
         """
-        flat = len(tokens) == 0 or np.ndim(tokens[0]) == 0
-        sequences = [_as_tokens(sequence) for sequence in ([tokens] if flat else tokens)]
+        flat = len(inputs) == 0 or np.ndim(inputs[0]) == (1 if self._channels else 0)
+        sequences = [self._checked(sequence) for sequence in ([inputs] if flat else inputs)]
         if flat:
-            nothing = np.zeros(CHUNK, bool)
-            parts = [sequences[0][start : start + CHUNK] for start in range(0, len(sequences[0]), CHUNK)]
-            self._unfinished |= bool(parts)
-            return self._collect([self._core.run(part, nothing[: len(part)]) for part in parts])
+            self._unfinished |= bool(len(sequences[0]))
+            return self._collect(list(self._core.run_steps(sequences[0], ends=False)))
         if not all(len(sequence) for sequence in sequences):
-            raise UserError("a sequence of 0 tokens", "has no end to mark", "leave it out")
+            raise UserError(f"a sequence of 0 {'frames' if self._channels else 'tokens'}", "has no end to mark", "leave it out")
         self.reset()
-        return self._collect(list(self._core.run_sequences([sequence.tolist() for sequence in sequences])))
+        return self._collect(list(self._core.run_sequences(sequences)))
 
     def reset(self) -> None:
         """Start a new sequence: every state is zero again. The count of token errors goes on."""
         if self._unfinished:
-            # Only the end of a sequence clears the state; what is answered to the token that brings it is of no interest.
+            # Only the end of a sequence clears the state; what is answered to the token, or the step without events, is of no interest.
             self._core.run(np.zeros(1, np.int64), np.ones(1, bool))
             self._unfinished = False
+
+    def _checked(self, sequence: Any) -> np.ndarray:
+        return _as_events(sequence, self._channels, (1 << self._core.value_bits) - 1) if self._channels else _as_tokens(sequence)
 
     def _collect(self, parts: list[Beats]) -> Prediction:
         steps = sum(len(part.logits) for part in parts)
@@ -333,6 +355,19 @@ def _as_tokens(sequence: Any) -> np.ndarray:
     if strange.size:
         raise UserError(f"token {strange[0]}", "does not fit the 16 bits of the token stream", remedy)
     return tokens.astype(np.int64)
+
+
+def _as_events(sequence: Any, channels: int, largest: int) -> np.ndarray:
+    events = np.asarray(sequence)
+    remedy = f"give integers from 0 to {largest}, {channels} a step, as the model's encoding makes them"
+    if events.size == 0 and len(events) == 0:
+        return np.zeros((0, channels), np.int64)
+    if events.shape[1:] != (channels,) or events.dtype.kind not in "iu":
+        raise UserError(f"input events of type {events.dtype} and shape {events.shape}", f"are not integers of {channels} channels", remedy)
+    strange = events[(events < 0) | (events > largest)]
+    if strange.size:
+        raise UserError(f"input event {strange[0]}", f"leaves 0 to {largest}", remedy)
+    return events.astype(np.int64)
 
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:

@@ -1,6 +1,6 @@
 """Compares a compiled core with the reference, as a process of its own: what a user has changed in the sources may crash, hang or print.
 
-python -m sim.csim_bench GENERATED LIBRARY RUN_DIR SEED, with the token sequences in RUN_DIR/stimulus.json; what came out is then in
+python -m sim.csim_bench GENERATED LIBRARY RUN_DIR SEED, with the sequences in RUN_DIR/stimulus.json; what came out is then in
 RUN_DIR/report.json.
 """
 
@@ -16,7 +16,7 @@ from hls_gen.cycle_model import Activity, predict
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.rtl_backend import HARDWARE_FILE, MODEL_FOLDER
 from sim.build_cache import BenchError
-from sim.comparison import STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
+from sim.comparison import LOGITS_FILE, STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
 from sim.csim import CompiledCore, load_core
 from sim.scoreboard import MismatchError, Scoreboard
 from sw_model.quantized_model import QuantizedModel
@@ -28,19 +28,19 @@ TIMED_STEPS = 1000
 
 
 def compare(
-    core: CompiledCore, model: QuantizedModel, blocks: list[dict[str, Any]], sequences: list[list[int]], scoreboard: Scoreboard
-) -> Activity:
-    """Stream token ``sequences`` through ``core`` and compare everything that leaves it.
+    core: CompiledCore, model: QuantizedModel, blocks: list[dict[str, Any]], sequences: list[list[Any]], scoreboard: Scoreboard
+) -> tuple[Activity, np.ndarray]:
+    """Stream ``sequences`` through ``core`` and compare everything that leaves it.
 
     Args:
         core: The core.
         model: What it is to compute.
         blocks: Those of its ``hardware.json``.
-        sequences: Tokens of each sequence, none empty.
+        sequences: Of each sequence the tokens, or the input events of every step; none empty.
         scoreboard: Counts and saves.
 
     Returns:
-        Who fired when.
+        Who fired when, and which channels had an event; and the logits of the core, int64, shape (steps, classes).
 
     Raises:
         MismatchError: At the first difference.
@@ -50,6 +50,7 @@ def compare(
     expected = _expected(model, sequences)
     fired: list[list[np.ndarray]] = [[] for _ in places]
     ends: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
     step = 0
     for beats in core.run_sequences(sequences):
         for found, logits in zip(beats.events(), beats.logits, strict=True):
@@ -61,12 +62,14 @@ def compare(
             scoreboard.check_logits(step, logits, wanted.logits[0])
             step += 1
         ends.append(beats.ends)
+        answers.append(beats.logits)
     check_complete(scoreboard, model, step)
     last = np.concatenate(ends)
     scoreboard.check(step - 1, "top", "end of sequence", np.flatnonzero(last), sequence_ends(sequences))
     scoreboard.check(step - 1, "top", "model hash", _halves(core.model_hash), _halves(int(model.content_hash()[-16:], 16)))
     scoreboard.check(step - 1, "top", "number of token errors", [core.token_errors], [0])
-    return Activity(tuple(np.array(layer) for layer in fired), last)
+    inputs = np.concatenate([np.array(sequence) > 0 for sequence in sequences]) if model.channels else None
+    return Activity(tuple(np.array(layer) for layer in fired), last, inputs), np.concatenate(answers).astype(np.int64)
 
 
 def estimate(model: QuantizedModel, config: HardwareConfig, activity: Activity) -> dict[str, Any]:
@@ -74,8 +77,10 @@ def estimate(model: QuantizedModel, config: HardwareConfig, activity: Activity) 
     steps = min(activity.steps, TIMED_STEPS)
     last = activity.last[:steps].copy()
     last[-1] = True
-    timed = Activity(tuple(fired[:steps] for fired in activity.fired), last)
+    inputs = None if activity.inputs is None else activity.inputs[:steps]
+    timed = Activity(tuple(fired[:steps] for fired in activity.fired), last, inputs)
     predicted = predict(model, config, timed)
+    read = 0 if inputs is None else int(np.count_nonzero(inputs))
     sent = [int(np.count_nonzero(fired)) for fired in timed.fired]
     counters = [
         {
@@ -86,7 +91,7 @@ def estimate(model: QuantizedModel, config: HardwareConfig, activity: Activity) 
             "fetch_slots": block.fetch_slots,
             "idle_slots": block.idle_slots,
         }
-        for block, arriving, own in zip(predicted.blocks, [0, *sent], [*sent, 0], strict=True)
+        for block, arriving, own in zip(predicted.blocks, [read, *sent], [*sent, 0], strict=True)
     ]
     return {"timed_steps": steps, "cycles": predicted.cycles, "blocks": counters}
 
@@ -101,11 +106,13 @@ def main(arguments: Sequence[str]) -> int:
     core = load_core(library, hardware)
     report: dict[str, Any]
     try:
-        activity = compare(core, model, hardware["blocks"], sequences, scoreboard)
+        activity, logits = compare(core, model, hardware["blocks"], sequences, scoreboard)
     except (MismatchError, BenchError) as error:
         print(error)
         report = {"failure": str(error)}
     else:
+        if model.channels:
+            np.save(run_dir / LOGITS_FILE, logits, allow_pickle=False)
         report = {
             "equivalence": scoreboard.report(),
             "core_seconds": core.seconds,
@@ -115,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
     return int("failure" in report)
 
 
-def _expected(model: QuantizedModel, sequences: list[list[int]]) -> Iterator[Step]:
+def _expected(model: QuantizedModel, sequences: list[list[Any]]) -> Iterator[Step]:
     reference = BatchedReference(model)
     for sequence in sequences:
         yield from reference.run(np.array([sequence], np.int64))

@@ -178,7 +178,7 @@ def check_equivalence(
 
 
 def _check_csim(
-    generated: Path, hardware: dict[str, Any], sequences: list[list[int]], seed: int, run_dir: Path | None
+    generated: Path, hardware: dict[str, Any], sequences: list[list[Any]], seed: int, run_dir: Path | None
 ) -> EquivalenceResult:
     started = time.monotonic()
     library = compiled_library(generated)
@@ -197,7 +197,7 @@ def _check_csim(
     report = json.loads(report_file.read_text()) if report_file.is_file() else {}
     if status or "equivalence" not in report:
         ended = f"the program ended by {signal.Signals(-status).name}" if status < 0 else f"the program ended with status {status}"
-        what = f"C simulation failed with seed {seed}: {report.get('failure', ended)}; tokens in {run_dir / STIMULUS_FILE}; log {log}"
+        what = f"C simulation failed with seed {seed}: {report.get('failure', ended)}; stimulus in {run_dir / STIMULUS_FILE}; log {log}"
         raise BenchError(f"{what}:\n{log_excerpt(log)}")
     steps = report["equivalence"]["steps"]
     return EquivalenceResult(

@@ -166,6 +166,17 @@ class FeatureDataset:
         split: FeatureSplit = getattr(self, name)
         return split
 
+    def digest(self) -> str:
+        """Return an SHA-256 over names and arrays of all splits, 64 hexadecimal digits: the same of the same data, however it is packed."""
+        names = [self.name, self.task, list(self.feature_names), list(self.class_names), list(self.target_names)]
+        found = hashlib.sha256(json.dumps(names).encode())
+        for split in map(self.split, SPLITS):
+            for values, kind in ((split.features, "<f4"), (split.offsets, "<i8"), (split.labels, "<i8"), (split.targets, "<f4")):
+                if values is not None:
+                    found.update(json.dumps(values.shape).encode())
+                    found.update(np.ascontiguousarray(values, kind).data)
+        return found.hexdigest()
+
     def _require_sound(self, split: FeatureSplit, what: str) -> None:
         features, offsets, width = split.features, split.offsets, len(self.feature_names)
         if features.ndim != 2 or features.shape[1] != width or not width or features.dtype != np.float32:

@@ -99,7 +99,8 @@ class FixedPointQuant(nn.Module):
         self.bits = bits
 
     def _constants(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return like.new_tensor(2.0**-self.frac), like.new_zeros(()), like.new_tensor(float(self.bits))
+        # Filled on the tensor's device: a copy from the host could not be part of a CUDA graph.
+        return like.new_full((), 2.0**-self.frac), like.new_zeros(()), like.new_full((), float(self.bits))
 
     def to_int(self, x: Tensor) -> Tensor:
         """Return the integers that stand for ``x``, in the floating type of ``x``."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sw_model.augmentation import Augmentation, augment
+from sw_model.captured_gradient import CapturedGradient
 from sw_model.checkpoint import Checkpoint, FeatureDataInfo
 from sw_model.dropout import DropoutMasks
 from sw_model.errors import UserError
@@ -22,11 +23,10 @@ from sw_model.feature_match import require_same_features
 from sw_model.input_encoding import FeatureInput, calibrate, encode
 from sw_model.readout import Readout, ReadoutKind
 from sw_model.sequence_evaluation import evaluate_sequences, pad
+from sw_model.sequence_order import SequenceOrder
 from sw_model.stepper import Descent, Stepper, activity_loss
 from sw_model.train_config import FeatureConfig, TrainConfig
 
-#: Batches whose sequences are sorted by length before they are dealt, so that little is padded.
-POOL = 8
 #: Of an input, for initial weights: those of a channel that is nearly always silent would be large.
 LEAST_DEVIATION = 0.1
 
@@ -63,9 +63,11 @@ def sequence_loss(kind: ReadoutKind, logits: Tensor, batch: SequenceBatch, label
         label_smoothing: Share of each label that is spread over all classes.
     """
     frames = batch.frames
+    # Sums over frames are products with 0 and 1: to choose frames, the host would have to wait for the GPU to know how many there are.
     if kind == "regression":
         assert batch.targets is not None
-        return functional.mse_loss(logits[frames], batch.targets[frames])
+        squares = (logits - batch.targets).square().mean(dim=-1)
+        return (squares * frames).sum() / frames.sum()
     assert batch.labels is not None
     labels = batch.labels
     if kind == "mean":
@@ -73,7 +75,10 @@ def sequence_loss(kind: ReadoutKind, logits: Tensor, batch: SequenceBatch, label
     elif kind == "last":
         logits = logits[batch.lengths - 1, torch.arange(len(labels), device=labels.device)]
     else:
-        logits, labels = logits[frames], labels.expand(len(logits), -1)[frames]
+        every = functional.cross_entropy(
+            logits.flatten(0, 1), labels.expand(len(logits), -1).flatten(), label_smoothing=label_smoothing, reduction="none"
+        )
+        return (every * frames.flatten()).sum() / frames.sum()
     return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
@@ -84,20 +89,29 @@ class SequenceStepper(Descent):
         """Train ``network`` in place by the loss of a read-out."""
         super().__init__(network, config)
         self._kind = kind
+        self._gradient = CapturedGradient(network, self._loss)
 
     def step(self, chunk: SequenceBatch, first: bool, learning_rate: float, seed: int) -> Tensor:
         """See `Stepper`; every sequence begins here, whatever ``first`` says."""
         torch.manual_seed(seed)
+        loss = self._gradient(chunk)
+        self._descend(learning_rate)
+        return loss
+
+    def _loss(self, chunk: SequenceBatch) -> tuple[Tensor, Tensor]:
         shapes = self._network.mask_shapes(len(chunk.inputs))
         masks = DropoutMasks.allocate(self._config.dropout, shapes, chunk.inputs.device).draw()
         output = self._network(chunk.inputs, None, masks)
         loss = sequence_loss(self._kind, output.logits, chunk, self._config.label_smoothing)
-        self._descend(loss + activity_loss(self._config, output, chunk.frames), learning_rate)
-        return loss.detach()
+        return loss + activity_loss(self._config, output, chunk.frames), loss
 
 
 class SequenceBatches:
-    """The training sequences in another order in every epoch, augmented and encoded."""
+    """The training sequences in another order in every epoch, augmented and encoded.
+
+    Attributes:
+        order: Which sequences a step sees.
+    """
 
     def __init__(self, split: FeatureSplit, config: TrainConfig, feature_input: FeatureInput, readout: Readout, event_bits: int) -> None:
         """Take the sequences.
@@ -105,33 +119,17 @@ class SequenceBatches:
         Raises:
             UserError: When they are too few, or the frames do not suit the encoding.
         """
-        if split.sequences < config.streams:
-            what = f"a training split of {split.sequences} sequences"
-            raise UserError(what, f"is too small for streams={config.streams}", f"lower streams to {split.sequences} or less")
+        self.order = SequenceOrder(split, config.streams, config.seed)
         self._split, self._config, self._feature_input, self._readout = split, config, feature_input, readout
         self._event_bits = event_bits
-        self._batches = split.sequences // config.streams
         self._augmented = config.augmentation != Augmentation()
         self._deviation = split.features.std(axis=0, dtype=np.float64)
         self._encoded = None if self._augmented else encode(feature_input, event_bits, split.features, split.offsets).values
         self._device = torch.device(config.device)
-        self._epoch, self._dealt = -1, np.zeros((0, 0), np.int64)
-
-    def indices_at(self, step: int) -> np.ndarray:
-        """Return which sequences a step sees, int, shape (streams,): in an epoch none twice, and all but fewer than ``streams``."""
-        epoch, index = divmod(step, self._batches)
-        if epoch != self._epoch:
-            rng, streams = np.random.default_rng((self._config.seed, epoch)), self._config.streams
-            drawn = rng.permutation(self._split.sequences)[: self._batches * streams]
-            pools = np.array_split(drawn, range(POOL * streams, len(drawn), POOL * streams))
-            drawn = np.concatenate([pool[np.argsort(self._split.lengths[pool], kind="stable")] for pool in pools])
-            self._epoch, self._dealt = epoch, rng.permutation(drawn.reshape(self._batches, streams))
-        indices: np.ndarray = self._dealt[index]
-        return indices
 
     def at(self, step: int) -> SequenceBatch:
         """Return what a step trains on."""
-        indices, split = self.indices_at(step), self._split
+        indices, split = self.order.at(step), self._split
         lengths, labels, targets = split.lengths[indices], None, None
         if split.labels is not None:
             labels = torch.as_tensor(split.labels[indices]).to(self._device)

@@ -83,8 +83,10 @@ def activity_loss(config: TrainConfig, output: NetworkOutput, frames: Tensor | N
     if config.activity is None:
         return 0.0
     neurons = sum(fired.shape[-1] for fired in output.fired)
-    counted = output.fired if frames is None else [fired[frames] for fired in output.fired]
-    events = torch.stack([fired.mean() * fired.shape[-1] for fired in counted]).sum() / neurons
+    if frames is None:
+        events = torch.stack([fired.mean() * fired.shape[-1] for fired in output.fired]).sum() / neurons
+    else:
+        events = torch.stack([(fired.sum(dim=-1) * frames).sum() for fired in output.fired]).sum() / (frames.sum() * neurons)
     return config.activity.weight * (events - config.activity.target).clamp(min=0.0)
 
 
@@ -103,11 +105,9 @@ class Descent:
         ]
         self._optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
-    def _descend(self, loss: Tensor, learning_rate: float) -> None:
-        """Go one step down ``loss``."""
+    def _descend(self, learning_rate: float) -> None:
+        """Go one step down the gradient that the parameters hold."""
         network = self._network
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), self._config.gradient_clip)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
@@ -161,7 +161,9 @@ class PlainStepper(Descent):
         output = self._network(chunk[:-1], None if first else self._state, self._dropout.draw())
         self._state = output.state
         cross_entropy = functional.cross_entropy(output.logits.flatten(0, 1), chunk[1:].flatten())
-        self._descend(cross_entropy + activity_loss(self._config, output), learning_rate)
+        self._optimizer.zero_grad(set_to_none=True)
+        (cross_entropy + activity_loss(self._config, output)).backward()  # type: ignore[no-untyped-call]
+        self._descend(learning_rate)
         return cross_entropy.detach()
 
     def tensors(self) -> dict[str, Tensor]:

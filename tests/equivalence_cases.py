@@ -134,6 +134,7 @@ FEATURE_CASES = [
         "eight_features_words_of_15_bits_wide_formats",
         RandomModelSpec(hidden=(17,), features=8, density=0.5, formats=WIDE, weight_bits=6, classes=5, seed=20),
         HardwareConfig(engines="shared", lanes=(5, 1), lanes_per_update_unit=1, packing="interleaved"),
+        hls_refuses="engines=shared",
     ),
     Case(
         "one_feature_three_layers_narrow_formats",

@@ -19,7 +19,10 @@ def simulate(
     config: Annotated[Path | None, typer.Option(help="TOML file; its table [simulation] is read.")] = None,
     steps: Annotated[int | None, typer.Option(help="Time steps in all; if not given 500, or whole test sequences.")] = None,
     sequences: Annotated[
-        int | None, typer.Option(help="Sequences that the steps are dealt over, or test sequences; 2 if not given.")
+        int | None,
+        typer.Option(
+            help="Sequences that the steps are dealt over, or test sequences; 2 if not given, and of HLS C++ every test sequence."
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="Text or data set whose held-out part is streamed; the embedded one if the model knows it.")

@@ -12,7 +12,7 @@ from egru.host.errors import LinkError
 from egru.host.line import SerialLine
 from egru.host.serial_transport import REMEDY, Patience, SerialTransport
 from egru.host.transport import Answer, LinkStatistics, Transport, Word
-from hls_gen.input_words import step_words
+from hls_gen.input_words import event_words
 from hls_gen.registers import (
     CLEAR_COUNTERS,
     COUNTERS,
@@ -267,7 +267,8 @@ class Accelerator:
     def _words_of(self, inputs: Any) -> list[Word]:
         """Return the words of one time step."""
         if self._event_bits:
-            return [Word(word, answered=word == 0) for word in step_words(self._checked_events(inputs), self._event_bits)]
+            words = event_words(self._checked_events(inputs)[None], self._event_bits).tolist()
+            return [Word(word, answered=word == 0) for word in words]
         if not 0 <= inputs < self.info.tokens:
             raise UserError(f"token {inputs}", f"is unknown to the model in the device at {self.name}", f"use 0 to {self.info.tokens - 1}")
         return [Word(int(inputs))]

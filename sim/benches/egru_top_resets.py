@@ -1,20 +1,17 @@
 """The generated core, reset in mid-step at random: what it answers afterwards is what a fresh core answers, with ==.
 
 Words and logits stream on through every reset, hard (``rst_ni``) or soft (CONTROL), whatever is under way. What counts is what was taken
-since: that is given to the reference. Some words are wrong, and set an error that a soft reset leaves: tokens out of range, which count as
-token 0; events of no channel, which are dropped; events with TLAST, which lose it; ends with an index, which are ends. The launcher gives
-the generated folder.
+since: that is given to the reference. Some words are wrong (`sim.word_stream`), and set an error that a soft reset leaves. The launcher
+gives the generated folder.
 """
 
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cocotb
-import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
@@ -22,6 +19,7 @@ from hls_gen.registers import SOFT_RESET, Register
 from sim.benches.egru_top import GENERATED_VARIABLE
 from sim.drivers import Item, Link, Pace, StreamMonitor, StreamSink, StreamSource, reset, start, to_signed, wait_until
 from sim.runner import bench_seed, write_report
+from sim.word_stream import draw_step, is_wrong, steps_of
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import EventDrivenStream
 
@@ -46,13 +44,13 @@ async def nothing_is_left_after_a_reset(dut: Any) -> None:
     )
     source = StreamSource(words_in, Pace.LIGHT, rng)
     wrong: list[Item] = []  # since the last hard reset
-    words = StreamMonitor(words_in, "s_axis", lambda word: wrong.append(word) if _is_wrong(model, word) else None)
+    words = StreamMonitor(words_in, "s_axis", lambda word: wrong.append(word) if is_wrong(model, word) else None)
     logits = StreamSink(logits_out, Pace.LIGHT, rng, "m_axis").monitor
-    cocotb.start_soon(_forget_at_reset(dut, words, logits))
+    cocotb.start_soon(forget_at_reset(dut, words, logits))
     await start(dut)
     kinds, in_mid_step, errors_seen = ["hard", "soft"] * ROUNDS, Counter[str](), 0
     rng.shuffle(kinds)
-    source.send(*(word for _ in range(100 * len(kinds)) for word in _draw_step(model, rng)))
+    source.send(*(word for _ in range(100 * len(kinds)) for word in draw_step(model, rng)))
     for kind in kinds:
         await ClockCycles(dut.clk_i, rng.randint(1, MOST_CYCLES))
         if kind == "hard":
@@ -83,7 +81,8 @@ async def nothing_is_left_after_a_reset(dut: Any) -> None:
     write_report({"in_mid_step": in_mid_step})
 
 
-async def _forget_at_reset(dut: Any, *monitors: StreamMonitor) -> None:
+async def forget_at_reset(dut: Any, *monitors: StreamMonitor) -> None:
+    """Clear ``monitors`` whenever the core is reset."""
     while True:
         await RisingEdge(dut.clk_i)
         if dut.core_rst_nq.value != 1:
@@ -91,44 +90,10 @@ async def _forget_at_reset(dut: Any, *monitors: StreamMonitor) -> None:
                 monitor.clear()
 
 
-def _draw_step(model: QuantizedModel, rng: random.Random) -> list[Item]:
-    """Draw the words of a time step, {word, TLAST}, some of them wrong; the events of a step are of different channels."""
-    last = int(rng.random() < 0.2)
-    if not model.channels:
-        return [(rng.randrange(model.tokens * 5 // 4), last)]
-    bits, top = model.formats.event_bits, model.formats.event_max
-    indices = rng.sample(range(model.channels + 2), rng.randint(0, model.channels))
-    events = [(index << bits | rng.randint(1, top), int(rng.random() < 0.02)) for index in indices]
-    return [*events, (rng.choice([0] * 19 + [1]) << bits, last)]
-
-
-def _is_wrong(model: QuantizedModel, item: Item) -> bool:
-    word, last = item
-    if not model.channels:
-        return word >= model.tokens
-    index, value = divmod(word, 1 << model.formats.event_bits)
-    return bool(index >= model.channels or last) if value else index != 0
-
-
-def _steps(model: QuantizedModel, items: list[Item]) -> Iterator[tuple[int | np.ndarray, int]]:
-    """Yield what a fresh core that takes ``items`` shows its first layer in each time step, and whether that ends a sequence."""
-    events = np.zeros(model.channels, np.int64)
-    for word, last in items:
-        if not model.channels:
-            yield word if word < model.tokens else 0, last
-            continue
-        index, value = divmod(word, 1 << model.formats.event_bits)
-        if not value:
-            yield events, last
-            events = np.zeros(model.channels, np.int64)
-        elif index < model.channels:
-            events[index] = value
-
-
 def _expected(model: QuantizedModel, items: list[Item], count: int) -> list[tuple[int, int]]:
     """Return the first ``count`` transfers {logit, TLAST} of a fresh core that takes ``items``."""
     stream, transfers = EventDrivenStream(model), list[tuple[int, int]]()
-    for inputs, last in _steps(model, items):
+    for inputs, last in steps_of(model, items):
         logits = [int(logit) for logit in stream.step(inputs).logits]
         transfers += [(logit, int(last and number == len(logits) - 1)) for number, logit in enumerate(logits)]
         if last:

@@ -73,7 +73,6 @@ def test_a_missing_artifact(refused: Callable[..., str], tmp_path: Path, command
 @pytest.mark.parametrize(
     "command",
     [
-        ("generate", "--lanes", 1, "--backend", "hls"),
         ("run", "--port", "/dev/null"),
         ("evaluate",),
     ],

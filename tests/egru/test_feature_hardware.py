@@ -100,6 +100,27 @@ def test_hardware_of_features_is_proved_and_judged(
     assert (estimated["steps"], estimated["cycles"]) == (report["steps"], report["cycles"])
 
 
+@pytest.mark.usefixtures("csim")
+def test_cpp_is_shown_every_test_sequence(dataset: FeatureDataset, model: QuantizedModel, streams: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "hls"
+    egru("generate", streams / "model", "--backend", "hls", "--lanes", "3,2", "--out", folder, "--json").json()
+    assert "| channels, classes | 6, 4 |" in (folder / "README.md").read_text()
+    data = ("--data", streams / "data", "--json")
+    report, measured = egru("simulate", folder, *data, "--out", tmp_path / "out").json(), evaluate_sequence_model(model, dataset.test)
+    assert (report["backend"], report["stimulus"]) == ("hls", f"{TEST_SEQUENCES} test sequences of strokes")
+    assert (report["steps"], report["mismatches"]) == (dataset.test.frames, 0)
+    assert report["values"] == dataset.test.frames * (2 * 12 + 4) + TEST_SEQUENCES + 2 + 1  # ends of sequences, hash, errors
+    found = report["features"]
+    assert (found["decisions"], found["accuracy"]) == (TEST_SEQUENCES, measured.accuracy)
+    assert found["input_event_density"] == measured.events.input_density
+    # As for RTL where somebody says how much.
+    for options, shown in [
+        (("--sequences", 3), "3 test sequences of strokes"),
+        (("--steps", 5), "1 test sequence of strokes, the last one cut"),
+    ]:
+        assert egru("simulate", folder, *data, *options, "--out", tmp_path / "out", "--force").json()["stimulus"] == shown
+
+
 def test_the_generated_folder_speaks_of_channels(streams: Path) -> None:
     folder = streams / "rtl"
     assert "| channels, classes | 6, 4 |" in (folder / "README.md").read_text()
@@ -225,6 +246,18 @@ def damaged(source: Path, folder: Path, change: dict[str, float]) -> Path:
     about["files"]["test.npz"] = hashlib.sha256((folder / "test.npz").read_bytes()).hexdigest()
     (folder / "dataset.json").write_text(json.dumps(about))
     return folder
+
+
+@pytest.mark.parametrize("command", ["demo", "sweep"])
+def test_what_takes_a_text_only_says_so_before_anything_is_trained(command: str, streams: Path, tmp_path: Path) -> None:
+    for source in (GENERATED, str(streams / "data")):
+        table = f'data = {{ source = "{source}" }}\n'
+        (tmp_path / "demo.toml").write_text(table)
+        (tmp_path / "sweep.toml").write_text(f"[base]\n{table}[grid]\nsparsity = [0, 0.5]\n")
+        option = ("--config",) if command == "demo" else ()
+        line = refused(command, *option, tmp_path / f"{command}.toml", "--out", tmp_path / "out")
+        assert f"data set {source} is of feature streams, and egru {command} takes a text; " in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_names_nothing_takes_no_data(streams: Path, tmp_path: Path) -> None:

@@ -9,13 +9,17 @@ import pytest
 from hls_gen.bambu import DEFAULT_IMAGE, FRONT_END, Compiled, arguments, device_of, join, read_compiled, stitched_core
 from hls_gen.board import load_board
 from hls_gen.hardware_config import HardwareConfig
-from hls_gen.hls_backend import LOGITS, TOKEN_WIRE, GeneratedHls, Port, Process, generate
-from sim.runner import lint
+from hls_gen.hls_backend import INPUT_WIRE, LOGITS, GeneratedHls, Port, Process, generate
+from hls_gen.rtl_backend import library_files
+from sim.benches.egru_top import GENERATED_VARIABLE
+from sim.benches.hls_input import WIRE_VARIABLE
+from sim.runner import lint, run_bench
 from sw_model.errors import UserError
+from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
-from tests.equivalence_cases import CASES, SMALL_CASES, Case
+from tests.equivalence_cases import CASES, FEATURE_CASES, SMALL_CASES, Case
 
-EXPRESSED = [case for case in [*CASES, *SMALL_CASES] if not case.hls_refuses]
+EXPRESSED = [case for case in [*CASES, *SMALL_CASES, *FEATURE_CASES] if not case.hls_refuses]
 MODEL = random_model(RandomModelSpec(hidden=(6, 5), classes=4, tokens=7))
 CONFIG = HardwareConfig(lanes=(2, 3, 2), lanes_per_update_unit=1)
 
@@ -140,7 +144,7 @@ def test_every_stream_joins_one_writer_and_one_reader_of_its_width(case: Case) -
     names = [wire.name for wire in generated.wires]
     assert len(set(names)) == len(names)
     ports = [port for process in generated.processes for port in process.ports if not port.outside]
-    for direction, own in (("out", {TOKEN_WIRE}), ("in", set())):  # the tokens come from the outside
+    for direction, own in (("out", {INPUT_WIRE}), ("in", set())):  # the inputs come from the outside
         assert Counter(port.wire for port in ports if port.direction == direction) == dict.fromkeys(set(names) - own, 1)
     bits = {wire.name: wire.bits for wire in generated.wires}
     assert all(port.bits == bits[port.wire] for port in ports)
@@ -172,30 +176,54 @@ def stub(process: Process) -> str:
         ");",
         "  logic unused;",
         f"  assign unused = ^{{{heard}}};",
-        "  always_ff @(posedge clock) done_port <= reset && start_port;",
+        "  always_ff @(posedge clock) done_port <= reset && start_port && !done_port;",  # ready half of the time
         *(f"  assign {name} = {zero if width else 'done_port'};" for direction, width, name in found if direction == "output"),
         "endmodule",
     ]
     return "\n".join(lines) + "\n"
 
 
-def lint_core(generated: GeneratedHls, folder: Path) -> list[str]:
-    texts = {process.name: stub(process) for process in generated.processes} | {"egru_top": stitched_core(MODEL, generated)[0]}
+def write_stubbed(generated: GeneratedHls, folder: Path, model: QuantizedModel = MODEL) -> list[Path]:
+    texts = {process.name: stub(process) for process in generated.processes} | {"egru_top": stitched_core(model, generated)[0]}
     paths = []
     for name, text in texts.items():
         paths.append(folder / f"{name}.sv")
         paths[-1].write_text(text)
-    return lint(paths, top="egru_top")
+    return paths
 
 
-def test_the_joined_core_is_clean(tmp_path: Path) -> None:
-    assert lint_core(generate(MODEL, CONFIG), tmp_path) == []
+def lint_core(generated: GeneratedHls, folder: Path, model: QuantizedModel = MODEL) -> list[str]:
+    return lint(write_stubbed(generated, folder, model), top="egru_top")
+
+
+FEATURES = random_model(RandomModelSpec(hidden=(6, 5), classes=4, features=3))
+
+
+@pytest.mark.parametrize("model", [MODEL, FEATURES], ids=["tokens", "features"])
+def test_the_joined_core_is_clean(model: QuantizedModel, tmp_path: Path) -> None:
+    assert lint_core(generate(model, CONFIG), tmp_path, model) == []
 
 
 def test_a_stream_of_another_width_is_seen(tmp_path: Path) -> None:
     generated = generate(MODEL, CONFIG)
     wires = [replace(wire, bits=wire.bits + (wire.name == "layer1_lane0_sums")) for wire in generated.wires]
     assert any("layer1_lane0_sums" in line for line in lint_core(replace(generated, wires=tuple(wires)), tmp_path))
+
+
+@pytest.mark.parametrize("model", [MODEL, FEATURES], ids=["tokens", "features"])
+def test_words_become_items_and_a_reset_in_mid_step_leaves_nothing_behind(model: QuantizedModel, tmp_path: Path) -> None:
+    generated = generate(model, HardwareConfig(lanes=1))
+    model.save(tmp_path / "model")
+    top, image = stitched_core(model, generated)
+    result = run_bench(
+        "egru_top",
+        "sim.benches.hls_input",
+        sources=[*write_stubbed(generated, tmp_path, model), *library_files([top])],
+        files={f"mem/{name}": text for name, text in image.files().items()},
+        seed=5,
+        extra_env={GENERATED_VARIABLE: str(tmp_path), WIRE_VARIABLE: INPUT_WIRE},
+    )
+    assert (result.report["mid_step"] > 2) == (model.channels > 0)
 
 
 def test_the_core_carries_the_hash_of_its_model() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.hls_backend import HLS_LIBRARY, SIMULATION_ONLY, generate
+from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 
 CODE = r"[A-Za-z_]\w*(::\w+)?|\d+"  # a number, or a name of a constant
@@ -34,6 +35,7 @@ OPTIONS: dict[str, tuple[dict[str, str], set[str]]] = {
 IN_LOOPS = {"dependence", "loop_tripcount", "pipeline"}
 IN_FUNCTIONS = set(OPTIONS) - IN_LOOPS
 MODEL = random_model(RandomModelSpec(hidden=(12, 10), classes=9, tokens=7))
+FEATURES = random_model(RandomModelSpec(hidden=(12, 10), classes=9, features=7))
 SHAPES = [HardwareConfig(lanes=(4, 2, 3)), HardwareConfig(lanes=1), HardwareConfig(lanes=(6, 5, 2), entry_format="gate-group")]
 
 
@@ -51,8 +53,8 @@ class Pragma:
         return f"{self.file}:{self.line}: {self.name} {self.options}"
 
 
-def sources(config: HardwareConfig) -> dict[str, str]:
-    code = {f"lib/{path.name}": path.read_text() for path in HLS_LIBRARY.glob("*.hpp")} | generate(MODEL, config).sources
+def sources(config: HardwareConfig, model: QuantizedModel = MODEL) -> dict[str, str]:
+    code = {f"lib/{path.name}": path.read_text() for path in HLS_LIBRARY.glob("*.hpp")} | generate(model, config).sources
     # What only Bambu sees is left out, its lines are kept.
     return {
         name: re.sub(
@@ -115,9 +117,9 @@ def mistakes(pragma: Pragma, text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("config", SHAPES)
-def test_every_pragma_is_one_that_vitis_takes(config: HardwareConfig) -> None:
-    code = sources(config)
+@pytest.mark.parametrize(("config", "model"), [*((config, MODEL) for config in SHAPES), (SHAPES[0], FEATURES)])
+def test_every_pragma_is_one_that_vitis_takes(config: HardwareConfig, model: QuantizedModel) -> None:
+    code = sources(config, model)
     tables = code["egru_tables.hpp"]
     pragmas = [pragma for name, text in code.items() for pragma in find_pragmas(name, text)]
     assert {pragma.name for pragma in pragmas} == set(OPTIONS)
@@ -147,14 +149,15 @@ def test_every_memory_of_lanes_is_bound_to_block_ram() -> None:
     assert len(bound) == 4 + 2 + 3
 
 
-def test_the_top_is_a_canonical_dataflow_region() -> None:
+@pytest.mark.parametrize(("model", "reader"), [(MODEL, "accept_token"), (FEATURES, "accept_features")])
+def test_the_top_is_a_canonical_dataflow_region(model: QuantizedModel, reader: str) -> None:
     """Nothing but declarations of streams and calls of functions without a result; each stream has one reader and one writer."""
-    text = sources(SHAPES[0])["egru_top.cpp"]
+    text = sources(SHAPES[0], model)["egru_top.cpp"]
     body = text[text.index("void egru_top(") :].partition("{\n")[2].rpartition("\n}\n#endif")[0]
     statements = [line.strip() for line in body.splitlines() if not line.strip().startswith(("EGRU_PRAGMA", "//"))]
     calls = [line for line in statements if not line.startswith("static egru::stream<")]
     assert all(re.fullmatch(r"[\w:<>]+\([\w, ]+\);", call) for call in calls)
-    for function in {call.partition("(")[0] for call in calls} - {"egru::accept_token<egru::model>"}:
+    for function in {call.partition("(")[0] for call in calls} - {f"egru::{reader}<egru::model>"}:
         assert re.search(rf"^void {function}\(", text, re.MULTILINE)
     for stream in re.findall(r"static egru::stream<\d+> (\w+);", body):
         assert sum(bool(re.search(rf"\b{stream}\b", call)) for call in calls) == 2, stream

@@ -19,12 +19,14 @@ from hls_gen.manifest import MANIFEST_FILE, differences, read_manifest
 from hls_gen.testbench import SEQUENCES, STEPS, Stimulus, event_order
 from sim.hls_headers import find_headers
 from sw_model.errors import UserError
+from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
 from tests.hls_gen.stubbed_tcl import RefusedError, StubbedTcl, tkinter
 
 MODEL = random_model(RandomModelSpec(hidden=(12, 10), classes=9, tokens=7))
 CONFIG = HardwareConfig(lanes=(4, 2, 3), lanes_per_update_unit=2)
+FEATURES = random_model(RandomModelSpec(hidden=(9, 5), features=6, encoding="delta", density=0.5, classes=4))
 SMALL = random_model(RandomModelSpec(hidden=(4, 3), classes=3, tokens=3))
 # No virtual environment on PATH: as for a user who has not this package.
 PATH = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
@@ -46,6 +48,17 @@ def simulated(written: Path, tmp_path_factory: pytest.TempPathFactory, csim: Non
     shutil.copytree(written, folder)
     done = make(folder, "csim")
     (folder.parent / "said").write_text(done.stdout + done.stderr)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory, csim: None) -> Path:
+    """The folder of a model of features, with its testbench built."""
+    folder = tmp_path_factory.mktemp("features") / "hls"
+    write_hls_project(FEATURES, CONFIG, folder)
+    done = make(folder, "csim", "CXXFLAGS=-O0 -Wall -Wextra -Wconversion -Wno-uninitialized -Wno-maybe-uninitialized")
+    assert re.fullmatch(rf"PASS: {STEPS} steps, \d\d+ events and {STEPS * 4} logits equal to the reference", done.stdout.splitlines()[-1])
+    assert "warning" not in done.stdout + done.stderr
     return folder
 
 
@@ -238,13 +251,40 @@ struct axis {
 """
 
 
-def test_the_core_is_equal_with_the_types_of_synthesis(written: Path, tmp_path: Path, csim: None) -> None:
-    shutil.copytree(written, tmp_path / "hls")
+@pytest.mark.parametrize(("model", "what"), [(MODEL, "tokens"), (FEATURES, "steps")], ids=["tokens", "features"])
+def test_the_core_is_equal_with_the_types_of_synthesis(model: QuantizedModel, what: str, tmp_path: Path, csim: None) -> None:
+    write_hls_project(model, CONFIG, tmp_path / "hls")
     shutil.copytree(find_headers().folder, tmp_path / "include")
     (tmp_path / "include" / "ap_axi_sdata.h").write_text(VENDOR_AXIS)
     done = make(tmp_path / "hls", "csim", EXACT, HLS_INCLUDE=str(tmp_path / "include"))
     assert done.returncode == 0, done.stderr
-    assert "PASS: " in done.stdout
+    assert f"PASS: {STEPS} {what}, " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda words: [word & 0x1FF00 | 1 if word & 0xFF else word for word in words], r"step \d, layer0: "),
+        (lambda words: [word | 1 << 16 if word & 0xFF else word for word in words], r"step \d, registers: token_errors [1-9]\d*, "),
+        (lambda words: [word + (1 << 8) if word & 0xFF else word for word in words], r"step \d, layer0: "),
+        (lambda words: [*words[:-1], 6 << 8], r"step 47, decoder, class 3: .* TLAST 0; expected .* TLAST 1"),
+        (lambda words: [*words[:-1], 6 << 8 | 1 << 16], r"step 47, registers: token_errors 1, "),
+        (lambda words: [*words[:-1], 1], r"step 47, tokens\.mem: no more words; expected the end of the step"),
+        (lambda words: [word for word in words if word & 0xFF == 0] + [1] * sum(word & 0xFF > 0 for word in words), r"step \d, layer0: "),
+        (lambda words: words[:-1], r"tokens\.mem holds \d+ words, expected \d+"),
+    ],
+)
+def test_the_testbench_fails_on_a_wrong_word(
+    features: Path, tmp_path: Path, damage: Callable[[list[int]], list[int]], expected: str
+) -> None:
+    shutil.copytree(features / "tb", tmp_path / "tb")
+    path = tmp_path / "tb" / "tokens.mem"
+    words = [int(word, 16) for word in path.read_text().split()]
+    assert words[-1] == 1 << 16
+    path.write_text("".join(f"{word:x}\n" for word in damage(words)))
+    done = subprocess.run([features / "build" / "csim" / "egru_tb"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.match(f"FAIL: {expected}", done.stdout), done.stdout
 
 
 def test_make_says_where_to_get_the_headers(written: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +23,9 @@ from sim.equivalence import check_equivalence
 from sim.hls_headers import Headers, find_headers
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel
-from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.random_model import RandomModelSpec, draw_events, random_model
 from sw_model.reference import BatchedReference, Step
-from tests.equivalence_cases import CASES, write_core
+from tests.equivalence_cases import CASES, FEATURE_CASES, Case, write_core
 
 pytestmark = pytest.mark.usefixtures("csim")
 
@@ -110,8 +111,38 @@ def test_reset_forgets_the_state_and_keeps_the_count_of_token_errors(folders: di
 def test_what_is_no_token_is_refused(folders: dict[str, Path], tokens: list[object], said: str) -> None:
     model = CompiledModel(folders["one"])
     with pytest.raises(UserError, match=said):
-        model.predict(tokens)  # type: ignore[arg-type]
+        model.predict(tokens)
     assert_equal(model.predict(TOKENS), expected("one", TOKENS))
+
+
+def test_features_are_read_step_by_step_or_in_whole_sequences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = RandomModelSpec(hidden=(7, 5), density=0.5, classes=4, features=3, seed=1)
+    monkeypatch.setitem(MODELS, "features", random_model(spec))
+    monkeypatch.setattr(csim_module, "CHUNK", 7)
+    model = CompiledModel(write(MODELS["features"], tmp_path / "core"))
+    events = draw_events(np.random.default_rng(1), MODELS["features"], (50,))
+    events[[0, 7, 49]] = 0  # steps without an event
+    steps = expected("features", events)
+    assert any(step.fired[0].any() for step in steps)
+    assert_equal(model.predict(events[:20]), steps[:20])
+    assert len(model.predict([]).logits) == 0
+    assert_equal(model.predict(events[20:].tolist()), steps[20:])
+    parts = [events[:1], events[1:30], events[30:]]
+    assert_equal(model.predict(parts), [step for part in parts for step in expected("features", part)])
+    model.predict(events[:3])
+    model.reset()
+    assert_equal(model.predict(events), steps)
+    refused: list[tuple[list[Any], str]] = [
+        ([0, 1, 2], r"input events of type int64 and shape \(\) are not integers of 3 channels"),
+        ([[0, 1]], r"input events of type int64 and shape \(1, 2\) are not integers of 3 channels; give integers from 0 to 255, 3 a step"),
+        ([[0.0, 1.0, 2.0]], "input events of type float64"),
+        ([[[0, 256, 0]]], "input event 256 leaves 0 to 255"),
+        ([[[0, 1, 0]], []], "a sequence of 0 frames has no end to mark; leave it out"),
+    ]
+    for strange, said in refused:
+        with pytest.raises(UserError, match=said):
+            model.predict(strange)
+    assert model.token_errors == 0
 
 
 def test_a_build_is_kept_and_knows_nothing_of_its_place(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,8 +254,8 @@ def test_a_crash_is_named_and_what_was_printed_is_in_the_log(
 ) -> None:
     # A conversion that loses bits, too: the compiler's warning is kept.
     crash = "const unsigned char narrow = token.data.to_uint();\n  std::cout << int(narrow) << std::endl;\n  abort();\n  ++errors;"
-    broken = changed(folders["one"], tmp_path / "hls", "lib/sequencer.hpp", "++errors;", crash)
-    with pytest.raises(BenchError, match=r"the program ended by SIGABRT; tokens in .*stimulus\.json; log ") as caught:
+    broken = changed(folders["one"], tmp_path / "hls", "lib/sequencer.hpp", "\n    ++errors;", crash)
+    with pytest.raises(BenchError, match=r"the program ended by SIGABRT; stimulus in .*stimulus\.json; log ") as caught:
         check_equivalence(broken, [[1, 77]], run_dir=tmp_path / "run")
     log = tmp_path / "run" / "run.log"
     assert f"log {log}:\n" in str(caught.value)
@@ -242,9 +273,10 @@ def test_a_source_that_does_not_compile_is_named(folders: dict[str, Path], tmp_p
 # What the sanitizers say
 
 
-def test_nothing_undefined_happens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cases", [CASES, FEATURE_CASES], ids=["tokens", "features"])
+def test_nothing_undefined_happens(cases: list[Case], tmp_path: Path) -> None:
     case = next(
-        case for case in CASES if case.hardware.entry_format == "gate-group" and not case.hls_refuses
+        case for case in cases if case.hardware.entry_format == "gate-group" and not case.hls_refuses
     )  # single ones are in its decoder
     model = write_core(case, Backend.HLS, tmp_path / "hls")
     hardware = hls_backend.generate(model, case.hardware).plan
@@ -259,8 +291,14 @@ def test_nothing_undefined_happens(tmp_path: Path) -> None:
     command = find_compiler().line(headers, options, map(str, files))
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (built.returncode, built.stderr) == (0, "")
-    sizes = (len(model.layers), model.classes, sum(layer.neurons for layer in model.layers), model.tokens)
-    done = subprocess.run([tmp_path / "main", *map(str, sizes)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    sizes = (len(model.layers), model.classes, sum(layer.neurons for layer in model.layers), model.tokens or model.channels)
+    done = subprocess.run(
+        [tmp_path / "main", *map(str, (*sizes, model.formats.event_bits if model.channels else 0))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert [line for line in done.stderr.splitlines() if not line.startswith(f"{headers.folder}/")] == []
     assert done.returncode == 0
     assert done.stdout.startswith("PASS: ")

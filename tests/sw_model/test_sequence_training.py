@@ -81,7 +81,7 @@ def test_an_epoch_sees_every_sequence_once_in_an_order_of_its_own() -> None:
     dataset, config = _dataset(), _config()
     task = SequenceTask(dataset, config)
     batches = SequenceBatches(dataset.train, config, task.info.feature_input(), task.info.readout(), 8)
-    epochs = [np.concatenate([batches.indices_at(5 * epoch + step) for step in range(5)]) for epoch in range(2)]
+    epochs = [np.concatenate([batches.order.at(5 * epoch + step) for step in range(5)]) for epoch in range(2)]
     assert all(sorted(epoch) == list(range(40)) for epoch in epochs)
     assert not np.array_equal(epochs[0], epochs[1])
     # Whatever was asked for before.

@@ -1,4 +1,5 @@
-// The front of a block: tokens become steps; events, with the place of their column in every lane, go into the lanes' queues.
+// The front of a block: tokens, or words of a feature stream, become steps; events, with the place of their column in every lane, go into the
+// lanes' queues.
 #ifndef EGRU_SEQUENCER_HPP
 #define EGRU_SEQUENCER_HPP
 
@@ -10,7 +11,7 @@ namespace egru {
 
 // Turns a token of the AXI4-Stream input into a step of layer 0. A token out of range is taken as token 0 and counted.
 template <class Model>
-void accept_token(hls::stream<beat<16>>& s_axis, stream<Model::token_item::bits>& steps, ap_uint<32>& token_errors,
+void accept_token(hls::stream<beat<16>>& s_axis, stream<Model::input_item::bits>& inputs, ap_uint<32>& token_errors,
                   ap_uint<64>& model_hash) {
   static bool first = true;
   static ap_uint<32> errors = 0;
@@ -24,9 +25,47 @@ void accept_token(hls::stream<beat<16>>& s_axis, stream<Model::token_item::bits>
   token_errors = errors;
   model_hash = Model::hash;
   const bool last = token.last == 1;
-  const typename Model::token_item item = {true, first, last, number<Model::token_bits>(legal ? token.data.to_uint() : 0U), 0};
-  steps.write(item.pack());
+  const typename Model::input_item item = {true, first, last, number<Model::token_bits>(legal ? token.data.to_uint() : 0U), 0};
+  inputs.write(item.pack());
   first = last;
+}
+
+// Turns the words of one time step of a feature stream, up to its end, into input events of layer 0 and the end of the step (docs/host_link.md,
+// "Words of a feature stream"). A word is {index, value}, the value in its low bits; a value of 0 ends the step, and with TLAST the sequence.
+// Counted are an event of no channel, which is dropped; an event with TLAST, which loses it; an end with an index, which is an end all the same.
+template <class Model>
+void accept_features(hls::stream<beat<16>>& s_axis, stream<Model::input_item::bits>& inputs, ap_uint<32>& token_errors,
+                     ap_uint<64>& model_hash) {
+  static bool first = true;
+  static ap_uint<32> errors = 0;
+  EGRU_PRAGMA(HLS reset variable = first)
+  EGRU_PRAGMA(HLS reset variable = errors)
+  bool more = true;
+  while (more) {
+    EGRU_PRAGMA(HLS pipeline II = 1)
+    EGRU_PRAGMA(HLS loop_tripcount min = 1 max = 1024)
+    const beat<16> taken = s_axis.read();
+    const std::uint32_t word = taken.data.to_uint();
+    const std::uint32_t index = word >> Model::event_bits;
+    const number<Model::event_bits> value = bits_of<0, Model::event_bits>(word);
+    const bool end = value == 0;
+    const bool last = end && taken.last == 1;
+    const bool known = index < Model::channels;
+    const bool legal = end ? index == 0 : known && taken.last == 0;
+    if (!legal) {
+      ++errors;
+    }
+    if (end || known) {
+      const typename Model::input_item item = {end, first, last, number<Model::channel_bits>(end ? 0U : index), value};
+      inputs.write(item.pack());
+    }
+    if (end) {
+      first = last;
+    }
+    more = !end;
+  }
+  token_errors = errors;
+  model_hash = Model::hash;
 }
 
 // Hands a word to every stream.

@@ -10,11 +10,11 @@ namespace egru {
 
 struct model {
   static constexpr int tokens = 3;
+  static constexpr int token_bits = 2;
   static constexpr int classes = 3;
   static constexpr int layers = 2;
-  static constexpr int token_bits = 2;
   static constexpr unsigned long long hash = 0xea5c682116965262;  // of the artifact, its last 64 bits
-  using token_item = event_item<token_bits, 8>;
+  using input_item = event_item<2, 8>;
 };
 
 // Layer: 2 lane(s) of 2 rows.

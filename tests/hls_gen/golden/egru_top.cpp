@@ -144,8 +144,8 @@ void egru_top(hls::stream<egru::beat<16>>& s_axis, egru::output<32>& m_axis,
   EGRU_PRAGMA(HLS interface mode = s_axilite port = return)
   EGRU_PRAGMA(HLS dataflow)
   // Static, because own events wait in their stream from one step to the next.
-  static egru::stream<13> tokens;
-  EGRU_PRAGMA(HLS stream variable = tokens depth = 2)
+  static egru::stream<13> inputs;
+  EGRU_PRAGMA(HLS stream variable = inputs depth = 2)
   static egru::stream<13> layer0_own;
   EGRU_PRAGMA(HLS stream variable = layer0_own depth = 5)
   static egru::stream<13> layer0_forward;
@@ -180,8 +180,8 @@ void egru_top(hls::stream<egru::beat<16>>& s_axis, egru::output<32>& m_axis,
   EGRU_PRAGMA(HLS stream variable = decoder_lane0_queue depth = 16)
   static egru::stream<16> decoder_lane0_sums;
   EGRU_PRAGMA(HLS stream variable = decoder_lane0_sums depth = 3)
-  egru::accept_token<egru::model>(s_axis, tokens, token_errors, model_hash);
-  layer0_sequencer(layer0_own, tokens, layer0_lane0_queue, layer0_lane1_queue, layer0_unit0_steps);
+  egru::accept_token<egru::model>(s_axis, inputs, token_errors, model_hash);
+  layer0_sequencer(layer0_own, inputs, layer0_lane0_queue, layer0_lane1_queue, layer0_unit0_steps);
   layer0_lane0(layer0_lane0_queue, layer0_lane0_sums);
   layer0_lane1(layer0_lane1_queue, layer0_lane1_sums);
   layer0_unit0(layer0_unit0_steps, layer0_unit0_events, layer0_lane0_sums, layer0_lane1_sums);
