@@ -19,8 +19,9 @@ measured on the test split, whose speakers are in no other split. This page is w
 Accuracy is that of the *integer reference* where the weights have bits, and of the float network where they do not; mean and sample
 deviation over the seeds. *Events* are those per neuron and frame, *input events* those per channel and frame. *MACs* are counted per frame
 with decoder, as in [semantics.md](semantics.md), section 9: dense, and with both sparsities used; a GRU uses neither. They are counted of
-integer networks. A GRU has three matrices of each kind, as an EGRU, and is trained from the same sequences in the same order with the same
-augmentation; its learning rate and epochs are those that validation preferred.
+integer networks. A pruned network was trained for longer than the dense one that it comes from, by the whole phase of pruning. A GRU has
+three matrices of each kind, as an EGRU, and is trained from the same sequences in the same order with the same augmentation; its learning
+rate and epochs are those that validation preferred.
 
 """
 HARDWARE = """\

@@ -97,6 +97,21 @@ def is_feature_source(source: str) -> bool:
     return source == GENERATED or (Path(source) / DATASET_FILE).is_file()
 
 
+def require_text(source: str, what: str) -> None:
+    """Refuse feature streams where only a text can be taken.
+
+    Args:
+        source: Where the data is.
+        what: What takes a text only.
+
+    Raises:
+        UserError: When ``source`` is of feature streams.
+    """
+    if is_feature_source(source):
+        remedy = "give a text, or train, prune, export, generate, simulate and build one after the other (docs/streams.md)"
+        raise UserError(f"data set {source}", f"is of feature streams, and {what} takes a text", remedy)
+
+
 def load_matching_features(info: FeatureInfo, source: str | None, what: str) -> FeatureDataset:
     """Read the feature streams of a network.
 

@@ -19,6 +19,7 @@ from egru.commands.evaluate import evaluate
 from egru.commands.export import export
 from egru.commands.fuzz import fuzz
 from egru.commands.generate import generate
+from egru.commands.listen import listen
 from egru.commands.prune import prune
 from egru.commands.report import report
 from egru.commands.run import run
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 # In the order in which a user meets them; this is also the order of `egru --help`.
 MODEL_COMMANDS = (demo, sweep, report, train, prune, export, evaluate)
-HARDWARE_COMMANDS = (boards, estimate, generate, verify, simulate, fuzz, build, swap, run, doctor)
+HARDWARE_COMMANDS = (boards, estimate, generate, verify, simulate, fuzz, build, swap, run, listen, doctor)
 for command in MODEL_COMMANDS + HARDWARE_COMMANDS:
     app.command()(command)
 app.add_typer(data, name="data")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from egru import __version__
-from egru.artifacts import deal_sequences
+from egru.artifacts import deal_sequences, require_text
 from egru.flow_config import DEMO_HARDWARE, BuildConfig, FlowConfig
 from egru.measure import ModelMeasurement, measure_model, quality
 from egru.output import CheckFailedError, progress_console, words_to_stderr, working
@@ -241,6 +241,7 @@ def _check(
     if with_build:
         board = load_board(config.build.board)
         render_top(board, config.build.clock_mhz)
+    require_text(config.data.source, "egru demo")
     dataset = load_text(config.data.source, config.data.unit, max_vocabulary=config.data.max_vocabulary)
     unknown = None
     if pretrained is None:

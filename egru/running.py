@@ -22,7 +22,7 @@ from hls_gen.rtl_backend import HARDWARE_FILE
 from hls_gen.weight_image import RegisterWrite, load_writes
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel
-from sw_model.reference import EventDrivenStream
+from sw_model.reference import EventDrivenStream, WorkCounts
 
 SIMULATED = "sim"
 
@@ -222,16 +222,16 @@ def connected(folder: Path, model: QuantizedModel, target: Target, *, load: bool
     if not 0.0 <= target.noise < 1.0:
         raise UserError(f"noise={target.noise:g}", "is not a share", "use 0 or more and less than 1, e.g. 0.002")
     writes = load_writes(model, _hardware(folder)) if load else []
-    wanted = None if load else model.content_hash()
+    wanted, event_bits = None if load else model.content_hash(), model.formats.event_bits if model.channels else 0
     if target.port != SIMULATED:
         if target.noise:
             raise UserError("--noise", f"cannot be used with port {target.port}", f"use it with --port {SIMULATED}: it tests the link")
         baud = _board_baud(target.board) if target.baud is None else target.baud
-        with Accelerator.open(target.port, baud, model_hash=wanted) as accelerator:
+        with Accelerator.open(target.port, baud, model_hash=wanted, event_bits=event_bits) as accelerator:
             _load(accelerator, writes, model)
             yield Connection(accelerator, f"{target.port}, {baud:,} baud")
         return
-    with _simulated(folder, wanted, target) as connection:
+    with _simulated(folder, wanted, target, event_bits) as connection:
         _load(connection.accelerator, writes, model)
         yield connection
 
@@ -240,9 +240,10 @@ def _load(accelerator: Accelerator, writes: list[RegisterWrite], model: Quantize
     if writes:
         with working(f"loading {sum(len(write.words) for write in writes):,} words"):
             accelerator.load_weights(writes, model.content_hash())
-    found, wanted = (accelerator.info.tokens, accelerator.info.classes), (model.tokens, model.classes)
+    found, wanted = (accelerator.info.tokens, accelerator.info.classes), (model.tokens or model.channels, model.classes)
     if found != wanted:
-        rule = f"has {found[0]} tokens and {found[1]} classes, and names a model that has {wanted[0]} and {wanted[1]}"
+        kind = "channels" if model.channels else "tokens"
+        rule = f"has {found[0]} {kind} and {found[1]} classes, and names a model that has {wanted[0]} and {wanted[1]}"
         raise LinkError(f"device at {accelerator.name}", rule, "load the bitstream that was built for this model")
 
 
@@ -253,7 +254,7 @@ def _hardware(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _simulated(folder: Path, model_hash: str | None, target: Target) -> Iterator[Connection]:
+def _simulated(folder: Path, model_hash: str | None, target: Target, event_bits: int) -> Iterator[Connection]:
     from sim.build_cache import BenchError
     from sim.simulated_board import SimulatedBoard
 
@@ -275,7 +276,7 @@ def _simulated(folder: Path, model_hash: str | None, target: Target) -> Iterator
         connection = None
         try:
             transport = SerialTransport(line, board.real_baud, SIMULATION_PATIENCE)
-            with Accelerator(transport, model_hash) as accelerator:
+            with Accelerator(transport, model_hash, event_bits=event_bits) as accelerator:
                 connection = Connection(accelerator, f"{target.board}, simulated, behind {board.port}", noise)
                 yield connection
         except LinkError:
@@ -390,12 +391,7 @@ def compare(result: RunResult, model: QuantizedModel, last_logits: Sequence[int]
         if answer != expected:
             return _found(result, compared, f"answer {place} to token {token}", tuple(answer), tuple(expected))
         compared += 1
-    work = stream.counts
-    pairs: list[tuple[str, object, object]] = [
-        ("counter of steps", result.counters.steps, work.steps),
-        ("counters of events", result.counters.events, sum(work.events)),
-        ("counters of MACs", result.counters.macs, sum(work.macs) + work.decoder_macs),
-    ]
+    pairs = counted(result.counters, stream.counts)
     if last_logits is not None:
         pairs.append(("logits of the last step", list(last_logits), logits.tolist()))
     for what, found, wanted in pairs:
@@ -403,6 +399,15 @@ def compare(result: RunResult, model: QuantizedModel, last_logits: Sequence[int]
             return _found(result, compared, what, found, wanted)
         compared += 1
     return _found(result, compared)
+
+
+def counted(counters: Counters, work: WorkCounts) -> list[tuple[str, object, object]]:
+    """Return what is compared of the hardware counters: what it is called, what was found, what the reference says."""
+    return [
+        ("counter of steps", counters.steps, work.steps),
+        ("counters of events", counters.events, sum(work.events)),
+        ("counters of MACs", counters.macs, sum(work.macs) + work.decoder_macs),
+    ]
 
 
 def _found(result: RunResult, compared: int, what: str = "", found: object = None, expected: object = None) -> RunResult:

@@ -173,7 +173,9 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
         fitting.append(Fit(board, config, resources, cycles, ""))
         enough = min(enough, CLOSE * cycles.cycles_per_step)
     if not fitting:
-        raise _refusal(model, board, min(options, key=lambda option: sketches.excess(option.config)).config)
+        smallest = min(options, key=lambda option: sketches.excess(option.config)).config
+        counter_bits = base.counter_bits if "counter_bits" in base.model_fields_set else min(COUNTER_BITS)
+        raise _refusal(model, board, smallest.model_copy(update={"counter_bits": counter_bits}))
     close = [one for one in fitting if one.cycles.cycles_per_step <= enough]
     best = min(close, key=lambda one: (one.resources.lut, one.cycles.cycles))
     return replace(best, reason=_reason(model, best, options))
@@ -277,7 +279,7 @@ class _Sketches:
         lanes = (config.lanes,) * len(narrow.blocks) if isinstance(config.lanes, int) else config.lanes
         blocks: list[BlockPlan] = []
         for block, count in zip(narrow.blocks, lanes, strict=True):
-            blocks.append(_resized(block, count, config.lanes_per_update_unit, blocks[-1].slots if blocks else 0))
+            blocks.append(_resized(block, count, config.lanes_per_update_unit, blocks[-1].slots if blocks else block.inputs))
         sketch = HardwarePlan(config, tuple(blocks[:-1]), blocks[-1])
         needed = estimate_shapes(
             self._model,
@@ -395,7 +397,7 @@ def _lanes_text(config: HardwareConfig) -> str:
 
 def _refusal(model: QuantizedModel, board: Board, smallest: HardwareConfig) -> UserError:
     """Return the error that says why not even the ``smallest`` configuration fits: what it lacks, and what would help."""
-    packed = pack(model, smallest.model_copy(update={"counter_bits": min(COUNTER_BITS)}))
+    packed = pack(model, smallest)
     needed = _needed(model, board, packed, block_shapes(packed))
     resource = next(iter(missing(needed, board)))
     if resource is Resource.BRAM:

@@ -1,14 +1,15 @@
 """What a sequence looks like on the input stream of the core, whatever drives it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sw_model.quantized_model import QuantizedModel
+if TYPE_CHECKING:  # the host library takes words alone, and runs where nothing that reads models is installed
+    from sw_model.quantized_model import QuantizedModel
 
 
-def input_words(model: QuantizedModel, sequence: Sequence[Any] | np.ndarray) -> list[int]:
+def input_words(model: "QuantizedModel", sequence: Sequence[Any] | np.ndarray) -> list[int]:
     """Return the words of a sequence; TLAST belongs to the last one.
 
     Args:

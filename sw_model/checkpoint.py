@@ -24,8 +24,10 @@ from sw_model.event_gru import AnyNetworkConfig, Arithmetic, EventNetwork, Featu
 from sw_model.feature_dataset import Task
 from sw_model.feature_match import FeatureInfo
 from sw_model.fixed_point import Formats
+from sw_model.front_end import FrontEnd
 from sw_model.input_encoding import Encoding, FeatureInput
 from sw_model.input_file import read_bytes, read_text
+from sw_model.log_mel import LogMelConfig
 from sw_model.output_folder import staged_folder
 from sw_model.pruning import prunable
 from sw_model.quantizers import QuantizationConfig, QuantizedArithmetic
@@ -63,6 +65,7 @@ class FeatureDataInfo(BaseModel):
         event_bits: Bits of an input event; a quantised network has the same.
         encoding: This and the three below: see `FeatureInput`.
         readout_kind: This and the three below: see `Readout`.
+        front_end: What made the features from sound, where that is known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +83,7 @@ class FeatureDataInfo(BaseModel):
     window: int = 1
     target_offset: tuple[float, ...] | None = None
     target_scale: tuple[float, ...] | None = None
+    front_end: FrontEnd | None = None
 
     @classmethod
     def of(
@@ -90,6 +94,7 @@ class FeatureDataInfo(BaseModel):
         class_names: tuple[str, ...] = (),
         frame_rate: float | None = None,
         event_bits: int = Formats.event_bits,
+        front_end: LogMelConfig | None = None,
     ) -> "FeatureDataInfo":
         """Take an encoding and a read-out apart."""
         threshold, offset, scale = feature_input.delta_threshold, readout.target_offset, readout.target_scale
@@ -107,6 +112,7 @@ class FeatureDataInfo(BaseModel):
             window=readout.window,
             target_offset=None if offset is None else tuple(offset.tolist()),
             target_scale=None if scale is None else tuple(scale.tolist()),
+            front_end=None if front_end is None else FrontEnd.of(front_end),
         )
 
     def match(self) -> FeatureInfo:

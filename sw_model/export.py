@@ -30,7 +30,8 @@ def export_checkpoint(folder: Path) -> QuantizedModel:
         raise UserError(f"checkpoint {folder}", "is not quantised", "run a QAT phase on it (a phase with a [quantization] table) first")
     data, metrics = loaded.manifest.data, loaded.manifest.metrics
     if isinstance(data, checkpoint.FeatureDataInfo):
-        metadata = {"data": data.model_dump(include={"name", "frame_rate"}), "metrics": metrics}
+        known = {"name", "frame_rate"} | ({"front_end"} if data.front_end else set())
+        metadata = {"data": data.model_dump(include=known), "metrics": metrics}
         return export_network(
             loaded.network(), (), metadata, feature_input=data.feature_input(), readout=data.readout(), class_names=data.class_names
         )

@@ -18,7 +18,9 @@ from pydantic import Field
 
 from sw_model.datasets import SPLITS
 from sw_model.errors import UserError
+from sw_model.front_end import FrontEnd
 from sw_model.input_file import read_bytes, read_json
+from sw_model.log_mel import LogMelConfig
 from sw_model.npz_file import read_arrays
 from sw_model.output_folder import staged_folder
 from sw_model.strict_toml import StrictModel, validate
@@ -52,6 +54,7 @@ class _Description(StrictModel):
     frame_rate: float | None
     source: str
     files: dict[str, str]
+    front_end: FrontEnd | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ class FeatureDataset:
         target_names: One for each target; empty for classification.
         frame_rate: Frames per second; None where that is not known.
         source: Where the data is from, its licence, whom to name.
+        front_end: What made the features from sound; None where that is not known, or there is none.
 
     Raises:
         UserError: When shapes, types, lengths, labels or names do not fit together, a sequence is empty, or a number is not finite.
@@ -131,6 +135,7 @@ class FeatureDataset:
     target_names: tuple[str, ...] = ()
     frame_rate: float | None = None
     source: str = ""
+    front_end: LogMelConfig | None = None
 
     def __post_init__(self) -> None:
         """Check everything that the rest may lean on."""
@@ -140,6 +145,9 @@ class FeatureDataset:
         if idle or len(wanted) < (2 if self.task == "classification" else 1):
             rule = f"do not make a {self.task}: {len(self.class_names)} classes, {len(self.target_names)} targets"
             raise UserError(f"names of {self.name}", rule, "give two or more classes, or one or more targets, never both")
+        if self.front_end is not None and self.front_end.bands != len(self.feature_names):
+            rule = f"does not give the {len(self.feature_names)} features"
+            raise UserError(f"front end of {self.front_end.bands} bands of {self.name}", rule, MEND)
         for kind, names in (
             ("feature", self.feature_names),
             ("class" if self.class_names else "target", wanted),
@@ -300,8 +308,10 @@ def write_dataset(dataset: FeatureDataset, folder: Path, *, force: bool = False)
             frame_rate=dataset.frame_rate,
             source=dataset.source,
             files=digests,
+            front_end=None if dataset.front_end is None else FrontEnd.of(dataset.front_end),
         )
-        (staging / DATASET_FILE).write_text(json.dumps(description.model_dump(), indent=2) + "\n")
+        absent = {"front_end"} if dataset.front_end is None else None
+        (staging / DATASET_FILE).write_text(json.dumps(description.model_dump(exclude=absent), indent=2) + "\n")
 
 
 def _packed(split: FeatureSplit) -> bytes:
@@ -344,6 +354,7 @@ def read_dataset(folder: Path) -> FeatureDataset:
         target_names=tuple(described.targets),
         frame_rate=described.frame_rate,
         source=described.source,
+        front_end=None if described.front_end is None else described.front_end.config(),
     )
 
 

@@ -25,6 +25,7 @@ from sw_model.feature_dataset import (
 )
 from sw_model.generated_features import GENERATED, generated_dataset
 from sw_model.input_file import read_bytes, read_text
+from sw_model.log_mel import LogMelConfig
 from sw_model.npz_file import read_arrays
 from sw_model.ts_file import TimeSeries, read_ts
 
@@ -163,10 +164,18 @@ def import_commands(path: Path) -> FeatureDataset:
         class_names=tuple(map(str, classes.tolist())),
         frame_rate=COMMANDS_FRAME_RATE,
         source=COMMANDS_SOURCE,
+        front_end=_front_end_of_commands(arrays),
     )
     if shared := shared_groups(dataset):
         raise UserError(f"speaker {shared[0]} in {what}", "is in more than one split", "give the data set with its own split")
     return dataset
+
+
+def _front_end_of_commands(arrays: dict[str, np.ndarray]) -> LogMelConfig | None:
+    """Return the front end of bytes that are shaped as it makes them of one second: docs/audio_front_end.md compares the two."""
+    config, clips = LogMelConfig(), [arrays[f"x_{key}"] for key in ("train", "val", "test")]
+    shape = (config.frames(config.sample_rate), config.bands)
+    return config if all(clip.dtype == np.uint8 and clip.shape[1:] == shape for clip in clips) else None
 
 
 def shared_groups(dataset: FeatureDataset) -> list[int]:

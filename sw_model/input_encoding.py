@@ -107,6 +107,74 @@ class EncodedInput:
         return float(np.count_nonzero(self.values) / self.values.size) if self.values.size else 0.0
 
 
+class FrameEncoder:
+    """Encodes one sequence as its frames come in; however they are cut, the integers are those of `encode`.
+
+    Args:
+        feature_input: The encoding.
+        event_bits: Bits ``n`` of an input event.
+
+    Attributes:
+        frames: Frames of this sequence that were taken.
+        below: See `EncodedInput`; these two go on over all sequences.
+        above: See `EncodedInput`.
+    """
+
+    def __init__(self, feature_input: FeatureInput, event_bits: int) -> None:
+        self._feature_input, self._top = feature_input, (1 << event_bits) - 1
+        self.below, self.above = np.zeros((2, feature_input.features), np.int64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new sequence."""
+        self.frames = 0
+        self._memory = np.zeros((1, self._feature_input.features), np.int16)
+
+    @property
+    def saturated(self) -> int:
+        """Features that saturated so far."""
+        return int(self.below.sum() + self.above.sum())
+
+    def feed(self, features: np.ndarray) -> np.ndarray:
+        """Take the next frames.
+
+        Args:
+            features: Real numbers, shape (frames, features).
+
+        Returns:
+            ``u``, int16, shape (frames, channels).
+
+        Raises:
+            UserError: When a frame has another number of features, or a feature is NaN or infinite; none of the frames is taken then.
+        """
+        return self._encode(features, np.array([0, len(features)]), self._memory)
+
+    def _encode(self, features: np.ndarray, ends: np.ndarray, memory: np.ndarray) -> np.ndarray:
+        """Encode sequences side by side, each from its row of ``memory`` on."""
+        values = self._quantise(features)
+        threshold = self._feature_input.delta_threshold
+        return values if threshold is None else _send_on_delta(values, ends, threshold, memory)
+
+    def _quantise(self, features: np.ndarray) -> np.ndarray:
+        known = self._feature_input
+        if features.ndim != 2 or features.shape[1] != known.features:
+            what = f"features of shape {features.shape}" + (f" from frame {self.frames} on" if self.frames else "")
+            raise UserError(what, f"are not (frames, {known.features})", "give frames of that width")
+        counts = np.zeros((2, known.features), np.int64)
+        quantised = [np.empty((0, known.features), np.int16)]
+        for start in range(0, len(features), BLOCK):
+            block = features[start : start + BLOCK]
+            _require_finite(known, block, self.frames + start)
+            with np.errstate(over="ignore"):  # an infinity saturates as any other large number does
+                wanted = round_half_up((block.astype(np.float64) - known.offset) * known.scale)
+            counts += np.stack([(wanted < 0).sum(axis=0), (wanted > self._top).sum(axis=0)])
+            quantised.append(saturate(wanted, 0, self._top).astype(np.int16))
+        self.frames += len(features)
+        self.below += counts[0]
+        self.above += counts[1]
+        return np.concatenate(quantised)
+
+
 def encode(feature_input: FeatureInput, event_bits: int, features: np.ndarray, offsets: np.ndarray | None = None) -> EncodedInput:
     """Encode sequences.
 
@@ -119,24 +187,10 @@ def encode(feature_input: FeatureInput, event_bits: int, features: np.ndarray, o
     Raises:
         UserError: When a frame has another number of features, or a feature is NaN or infinite.
     """
-    values = np.empty((0, feature_input.features), np.int16)
-    counts = np.zeros((2, feature_input.features), np.int64)
-    if features.ndim != 2 or features.shape[1] != feature_input.features:
-        raise UserError(f"features of shape {features.shape}", f"are not (frames, {feature_input.features})", "give frames of that width")
-    blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
-    top = (1 << event_bits) - 1
-    quantised = [values]
-    for number, block in enumerate(blocks):
-        _require_finite(feature_input, block, number * BLOCK)
-        with np.errstate(over="ignore"):  # an infinity saturates as any other large number does
-            wanted = round_half_up((block.astype(np.float64) - feature_input.offset) * feature_input.scale)
-        counts += np.stack([(wanted < 0).sum(axis=0), (wanted > top).sum(axis=0)])
-        quantised.append(saturate(wanted, 0, top).astype(np.int16))
-    values = np.concatenate(quantised)
-    if feature_input.delta_threshold is not None:
-        ends = np.array([0, len(features)]) if offsets is None else np.asarray(offsets, np.int64)
-        values = _send_on_delta(values, ends, feature_input.delta_threshold)
-    return EncodedInput(values, counts[0], counts[1])
+    encoder = FrameEncoder(feature_input, event_bits)
+    ends = np.array([0, len(features)]) if offsets is None else np.asarray(offsets, np.int64)
+    values = encoder._encode(features, ends, np.zeros((len(ends) - 1, feature_input.features), np.int16))
+    return EncodedInput(values, encoder.below, encoder.above)
 
 
 def calibrate(
@@ -189,18 +243,24 @@ def _require_finite(feature_input: FeatureInput, features: np.ndarray, first_fra
         raise UserError(what, "is not a finite number", "mend or leave out that frame")
 
 
-def _send_on_delta(values: np.ndarray, ends: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    """Send changes; all sequences side by side, the longest first, so that those that still run are the first rows."""
+def _send_on_delta(values: np.ndarray, ends: np.ndarray, threshold: np.ndarray, memory: np.ndarray) -> np.ndarray:
+    """Send changes; all sequences side by side, the longest first, so that those that still run are the first rows.
+
+    Args:
+        values: ``v``, int16, shape (frames, features).
+        ends: Where each sequence begins, and where the last one ends.
+        threshold: ``δ``.
+        memory: ``m`` of each sequence, int16, shape (sequences, features); left as it is after the last frames.
+    """
     lengths = np.diff(ends)
     order = np.argsort(-lengths, kind="stable")
     starts, lengths = ends[:-1][order], lengths[order]
-    memory = np.zeros((len(order), values.shape[1]), np.int16)
     sent = np.zeros((len(values), 2 * values.shape[1]), np.int16)
     for t in range(int(lengths.max(initial=0))):
         running = int(np.searchsorted(-lengths, -t))
         rows = starts[:running] + t
-        change = values[rows] - memory[:running]
+        change = values[rows] - memory[order[:running]]
         change[np.abs(change) < threshold] = 0
         sent[rows] = np.concatenate([np.maximum(change, 0), np.maximum(-change, 0)], axis=1)
-        memory[:running] += change
+        memory[order[:running]] += change
     return sent

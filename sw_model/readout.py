@@ -8,6 +8,7 @@
 Sums are of integers, hence exact; of equal logits the one of the lowest index is the largest.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,6 +94,51 @@ class Readout:
             raise UserError(f"the read-out {self.kind}", "has no outputs", "take its decisions")
         found: np.ndarray = self.target_offset + self.target_scale * (logits * 2.0**-frac)
         return found
+
+
+class RunningReadout:
+    """What a read-out makes of the logits of a sequence as they come: after its last step the decision of `Readout.decisions`.
+
+    Args:
+        readout: Any but ``regression``, whose outputs belong to one step each: take `Readout.outputs`.
+
+    Raises:
+        UserError: When it is a regression.
+
+    Attributes:
+        sums: The sums that are compared now, int64, shape (classes,); None before the first step.
+    """
+
+    def __init__(self, readout: Readout) -> None:
+        if readout.kind == "regression":
+            raise UserError("the read-out regression", "decides no class", "take its outputs")
+        self._window = {"last": 1, "mean": None, "steps": readout.window}[readout.kind]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new sequence."""
+        self.sums: np.ndarray | None = None
+        self._steps = 0
+        self._within: deque[np.ndarray] = deque()
+
+    def step(self, logits: np.ndarray) -> int:
+        """Take the logits of the next step, int64, shape (classes,); return the class decided so far."""
+        self.sums = logits.copy() if self.sums is None else self.sums + logits
+        self._steps += 1
+        if self._window is not None:
+            self._within.append(logits)
+            if len(self._within) > self._window:
+                self.sums = self.sums - self._within.popleft()
+                self._steps -= 1
+        return int(self.sums.argmax())
+
+    @property
+    def margin(self) -> float:
+        """How far the class decided leads the next one: mean difference of their logits, in units of 2^-(fd + n); 0 at a tie."""
+        if self.sums is None or len(self.sums) < 2:
+            return 0.0
+        second, first = np.sort(self.sums)[-2:]
+        return float(first - second) / self._steps
 
 
 def _require_steps(logits: np.ndarray) -> None:

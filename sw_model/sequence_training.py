@@ -247,4 +247,4 @@ def describe(dataset: FeatureDataset, config: FeatureConfig) -> FeatureDataInfo:
         deviation = targets.std(axis=0)
         readout = Readout("regression", 1, targets.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
     outputs = dataset.class_names or dataset.target_names
-    return FeatureDataInfo.of(dataset.name, feature_input, readout, outputs, dataset.frame_rate, config.event_bits)
+    return FeatureDataInfo.of(dataset.name, feature_input, readout, outputs, dataset.frame_rate, config.event_bits, dataset.front_end)

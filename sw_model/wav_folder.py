@@ -119,6 +119,7 @@ def load_wav_folder(
         class_names=classes,
         frame_rate=config.frame_rate,
         source="; ".join(filter(None, (source, f"log-mel frames of wav files, {config}"))),
+        front_end=config,
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from egru.running import Connection, RunResult
 
 COUNT_SECONDS = 2.0
+TOKENS = 200
 
 
 def run(
@@ -21,9 +22,16 @@ def run(
     board: Annotated[str | None, typer.Option(help="What is at the port, or is simulated; the board FOLDER was generated for.")] = None,
     baud: Annotated[int | None, typer.Option(help="Baud rate; the board's if not given. With `sim` the board is built for it.")] = None,
     load: Annotated[Path | None, typer.Option(help="Another model, written into the device first; FOLDER has loadable weights.")] = None,
-    data: Annotated[str | None, typer.Option(help="Text whose held-out part is streamed; the embedded one if the model knows it.")] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens to stream.")] = 200,
-    batch: Annotated[int, typer.Option(min=1, help="Tokens per request; the device's limit if that is lower.")] = 32,
+    data: Annotated[
+        str | None, typer.Option(help="Text or data set whose held-out part is streamed; the embedded one if the model knows it.")
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens to stream; 200 if not given.")] = None,
+    sequences: Annotated[int | None, typer.Option(min=1, help="Of a model of features: test sequences to show; 2 if not given.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Of a model of features: frames in all; if not given whole sequences, or 200 random ones.")
+    ] = None,
+    logits: Annotated[bool, typer.Option("--logits", help="Of a model of features: read and compare all logits of every frame.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Tokens, or words of features, per request; at most the device's limit.")] = 32,
     generate: Annotated[int | None, typer.Option(min=1, help="Write so many symbols instead: each answer is the next token.")] = None,
     prompt: Annotated[str, typer.Option(help="With --generate: the text to go on from.")] = "The ",
     temperature: Annotated[float, typer.Option(help="With --generate: 0 takes the likeliest symbol; above, symbols are drawn.")] = 0.0,
@@ -33,13 +41,23 @@ def run(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
-    """Stream text to a device, show its answers and its pace. Exit code 1 when --check finds another answer than the reference's."""
+    """Stream text or features to a device, show its answers and its pace. Exit code 1 when --check finds another than the reference's."""
     from egru import running
+    from egru.commands.run_features import FeatureOptions, run_features
     from egru.run_view import watching
     from sim.simulated_board import board_of
 
     model = running.load_runnable(folder if load is None else load)
-    stimulus = running.held_out(model, tokens, data, seed) if generate is None else running.prompt_tokens(model, prompt)
+    if model.channels:
+        require_absent("is for models of tokens, and this one reads features", {"--tokens": tokens, "--generate": generate})
+        target = running.Target(port, board or board_of(folder), baud, noise, seed)
+        run_features(
+            folder, model, target, FeatureOptions(data, sequences, frames, logits, batch, check, load is not None, plain=plain, json=json)
+        )
+        return
+    given = {"--sequences": sequences, "--frames": frames, "--logits": logits or None}
+    require_absent("is for models of features, and this one reads tokens", given)
+    stimulus = running.held_out(model, tokens or TOKENS, data, seed) if generate is None else running.prompt_tokens(model, prompt)
     if stimulus.remark:
         progress_console.print(stimulus.remark, soft_wrap=True)
     with running.connected(
@@ -64,6 +82,19 @@ def run(
         Console(markup=False).print(_table(result, connection, checked=check))
     if result.mismatch:
         raise CheckFailedError(result.mismatch)
+
+
+def require_absent(rule: str, options: dict[str, Any]) -> None:
+    """Refuse options that do not go with a model.
+
+    Raises:
+        UserError: When one of them is not None.
+    """
+    from sw_model.errors import UserError
+
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(name, rule, "leave it out")
 
 
 def _report(result: "RunResult", connection: "Connection") -> dict[str, Any]:

@@ -6,7 +6,7 @@ Names no transport's library before it is used: `import egru.host` needs neither
 from egru.host.accelerator import Accelerator, Counters, DeviceInfo
 from egru.host.errors import LinkError, SessionLostError
 from egru.host.serial_transport import SIMULATION_PATIENCE, Patience
-from egru.host.transport import Answer, LinkStatistics, Token, Transport
+from egru.host.transport import Answer, LinkStatistics, Transport, Word
 
 __all__ = [
     "SIMULATION_PATIENCE",
@@ -18,6 +18,6 @@ __all__ = [
     "LinkStatistics",
     "Patience",
     "SessionLostError",
-    "Token",
     "Transport",
+    "Word",
 ]

@@ -1,15 +1,18 @@
-"""The accelerator as a Python object: tokens in, answers out; logits, counters and registers to look at."""
+"""The accelerator as a Python object: tokens or input events in, answers out; logits, counters and registers to look at."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from types import TracebackType
 from typing import Any
+
+import numpy as np
 
 from egru.host.errors import LinkError
 from egru.host.line import SerialLine
 from egru.host.serial_transport import REMEDY, Patience, SerialTransport
-from egru.host.transport import Answer, LinkStatistics, Token, Transport
+from egru.host.transport import Answer, LinkStatistics, Transport, Word
+from hls_gen.input_words import event_words
 from hls_gen.registers import (
     CLEAR_COUNTERS,
     COUNTERS,
@@ -36,7 +39,7 @@ class DeviceInfo:
         model_hash: Content hash of its model, 64 hexadecimal digits.
         blocks: Blocks of counters: the engines in their order, then the decoder.
         lanes: Lanes of all blocks together.
-        tokens: Tokens that it knows: 0 to ``tokens - 1``.
+        tokens: Tokens that it knows, 0 to ``tokens - 1``; of a device that reads features, its channels.
         classes: Logits per step.
     """
 
@@ -83,6 +86,8 @@ class Accelerator:
     Args:
         transport: The way to the device; closed together with the accelerator, also when it is refused.
         model_hash: Content hash of the model that the device must hold; None for any.
+        event_bits: Of a device that reads features, bits of an input event, ``formats.event_bits`` of its model: no register says them,
+            nor what it reads. 0 for one that reads tokens.
 
     Attributes:
         info: What the device says of itself.
@@ -91,8 +96,8 @@ class Accelerator:
         LinkError: When the device is none of ours, has another register map, or holds another model.
     """
 
-    def __init__(self, transport: Transport, model_hash: str | None = None) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, model_hash: str | None = None, *, event_bits: int = 0) -> None:
+        self._transport, self._event_bits = transport, event_bits
         try:
             self.info = self._identify()
             self._require(model_hash)
@@ -102,7 +107,9 @@ class Accelerator:
             raise
 
     @classmethod
-    def open(cls, port: str, baud: float, *, model_hash: str | None = None, patience: Patience | None = None) -> "Accelerator":
+    def open(
+        cls, port: str, baud: float, *, model_hash: str | None = None, patience: Patience | None = None, event_bits: int = 0
+    ) -> "Accelerator":
         """Open the device at a serial port.
 
         Args:
@@ -110,11 +117,12 @@ class Accelerator:
             baud: Bits per second: of the board's bitstream, or those that a simulated board reaches.
             model_hash: Content hash of the model that the device must hold; None for any.
             patience: How long to wait for replies; None suits a real board.
+            event_bits: Of a device that reads features; see the class.
 
         Raises:
             LinkError: When the port cannot be opened, nobody answers, or it is not the device that was expected.
         """
-        return cls(SerialTransport(SerialLine(port, round(baud)), baud, patience), model_hash)
+        return cls(SerialTransport(SerialLine(port, round(baud)), baud, patience), model_hash, event_bits=event_bits)
 
     def __enter__(self) -> "Accelerator":
         """Return the accelerator."""
@@ -164,42 +172,49 @@ class Accelerator:
         self._require(model_hash)
         self.reset()
 
-    def step(self, token: int, *, last: bool = False) -> Answer:
+    def step(self, inputs: int | Sequence[int] | np.ndarray, *, last: bool = False) -> Answer:
         """Run one time step.
 
         Args:
-            token: The token.
+            inputs: The token; of a device that reads features the input events, int, shape (channels,), 0 for silence.
             last: Whether it ends its sequence.
 
         Raises:
-            UserError: When the model does not know the token.
+            UserError: When the model does not know the token, or the events are none of its.
             LinkError: When the link cannot be kept.
         """
-        return self._step([Token(self._checked(token), last)])[0]
+        words, most, answers = self._words_of(inputs), self._transport.max_words, []
+        words[-1] = words[-1]._replace(last=last)
+        for place in range(0, len(words), most):
+            answers += self._step(words[place : place + most])
+        return answers[-1]
 
-    def stream(self, tokens: Iterable[int], *, batch: int | None = None, end: bool = True) -> Iterator[Answer]:
-        """Run one time step per token and yield each step's answer.
+    def stream(
+        self, inputs: Iterable[int] | Iterable[Sequence[int]] | np.ndarray, *, batch: int | None = None, end: bool = True
+    ) -> Iterator[Answer]:
+        """Run a time step for each of the inputs and yield each step's answer.
 
         Args:
-            tokens: The tokens of a sequence; may be without end, and is read one batch ahead of the answers.
-            batch: Tokens per request; None for as many as the device takes. Fewer give the first answer sooner, more give more per second.
-            end: Whether the last of ``tokens`` ends its sequence; False lets a later call go on with it.
+            inputs: Those of `step` of a whole sequence; may be without end, and is read one batch ahead of the answers.
+            batch: Words per request, tokens or those of events; None for as many as the device takes. Fewer give the first answer sooner,
+                more give more per second.
+            end: Whether the last of ``inputs`` ends its sequence; False lets a later call go on with it.
 
         Raises:
-            UserError: When the batch is not positive, or the model does not know a token.
+            UserError: When the batch is not positive, or as `step` does.
             LinkError: When the link cannot be kept.
         """
-        most = self._transport.max_tokens
+        most = self._transport.max_words
         if batch is not None and batch < 1:
             raise UserError(f"batch={batch}", "is not positive", f"use 1 to {most}")
         size = most if batch is None else min(batch, most)
-        source = map(self._checked, tokens)
+        source = chain.from_iterable(map(self._words_of, inputs))
         part = list(islice(source, size))
         while part:
             # Only with the next batch in hand is it known whether this one is the last.
             following = list(islice(source, size))
-            ends = end and not following
-            yield from self._step([Token(token, ends and place == len(part)) for place, token in enumerate(part, 1)])
+            part[-1] = part[-1]._replace(last=end and not following)
+            yield from self._step(part)
             part = following
 
     def logits(self) -> list[int]:
@@ -235,21 +250,39 @@ class Accelerator:
         self._transport.fill(address, list(words))
 
     def saw_unknown_token(self) -> bool:
-        """Say whether the core was given a token it does not know since the last `reset`; it took it as token 0."""
+        """Say whether the core was given a token that it does not know since the last `reset`, or an event of no channel.
+
+        It takes such a token as token 0, and drops such an event.
+        """
         return bool(self._transport.read(Register.ERRORS)[0] & TOKEN_OUT_OF_RANGE)
 
-    def _step(self, tokens: Sequence[Token]) -> list[Answer]:
-        answers = self._transport.step(tokens)
+    def _step(self, words: Sequence[Word]) -> list[Answer]:
+        answers = self._transport.step(words)
         for answer in answers:
             if answer.symbol >= self.info.classes:
                 rule = f"answered class {answer.symbol}, and says that it has {self.info.classes}"
                 raise LinkError(f"device at {self.name}", rule, REMEDY)
         return answers
 
-    def _checked(self, token: int) -> int:
-        if not 0 <= token < self.info.tokens:
-            raise UserError(f"token {token}", f"is unknown to the model in the device at {self.name}", f"use 0 to {self.info.tokens - 1}")
-        return int(token)
+    def _words_of(self, inputs: Any) -> list[Word]:
+        """Return the words of one time step."""
+        if self._event_bits:
+            words = event_words(self._checked_events(inputs)[None], self._event_bits).tolist()
+            return [Word(word, answered=word == 0) for word in words]
+        if not 0 <= inputs < self.info.tokens:
+            raise UserError(f"token {inputs}", f"is unknown to the model in the device at {self.name}", f"use 0 to {self.info.tokens - 1}")
+        return [Word(int(inputs))]
+
+    def _checked_events(self, inputs: Any) -> np.ndarray:
+        events, top, channels = np.asarray(inputs), (1 << self._event_bits) - 1, self.info.tokens
+        remedy = f"give {channels} integers of 0 to {top} for each time step"
+        if events.shape != (channels,) or not np.issubdtype(events.dtype, np.integer):
+            what = f"input events of shape {events.shape}, {events.dtype}"
+            raise UserError(what, f"are not integers of the {channels} channels of the device at {self.name}", remedy)
+        wrong = np.flatnonzero((events < 0) | (events > top))
+        if wrong.size:
+            raise UserError(f"input event {events[wrong[0]]} of channel {wrong[0]}", f"is not within 0..{top}", remedy)
+        return events.astype(np.int64)
 
     def _require(self, model_hash: str | None) -> None:
         if model_hash is not None and self.info.model_hash != model_hash:

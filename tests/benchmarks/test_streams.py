@@ -122,11 +122,14 @@ def test_a_lost_record_is_made_again_without_training(trained: Path) -> None:
     assert json.loads(path.read_text()) == before
 
 
-def test_another_recipe_is_not_taken_for_this_one(trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path / "copy")
-    (tmp_path / "copy" / "small.toml").write_text(RECIPE.replace("steps = 4\n", "steps = 5\n"))
-    done = train(tmp_path / "copy", "--seed", 1)
-    assert (done.exit_code, "with another recipe" in done.output.replace("\n", " ")) == (2, True), done.output
+@pytest.mark.parametrize(("left", "words"), [("checkpoints", "checkpoint"), ("runs", "record")])
+def test_another_recipe_is_not_taken_for_this_one(left: str, words: str, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / left, tmp_path / left)
+    shutil.copytree(trained / "data", tmp_path / "data")
+    (tmp_path / "small.toml").write_text(RECIPE.replace("steps = 8\n", "steps = 9\n", 1))
+    done = train(tmp_path, "--seed", 1)
+    said = " ".join(done.output.split())
+    assert (done.exit_code, f"error: {words}" in said, "with another recipe" in said) == (2, True, True), done.output
 
 
 @pytest.mark.parametrize("given", ["0:8", "1.5:8", "0.1:9", "0.1", "a:b", "0.1:1"])

@@ -32,7 +32,8 @@ class FakeDevice:
         words: Its registers by byte address; those of counters are made when they are read.
         spoil: Applied to every frame that it sends.
         executed: Requests executed, by kind.
-        steps: Tokens executed.
+        steps: Time steps executed.
+        event_bits: Of a device that reads features; it takes the sum of a time step's words for a token.
     """
 
     version: int = 1
@@ -41,6 +42,7 @@ class FakeDevice:
     spoil: Callable[[bytes], bytes] = bytes
     executed: dict[int, int] = field(default_factory=dict)
     steps: int = 0
+    event_bits: int = 0
 
     def __post_init__(self) -> None:
         hash_words = struct.unpack("<8I", bytes.fromhex(MODEL_HASH)[::-1])
@@ -55,6 +57,7 @@ class FakeDevice:
         self._last_sequence = -1
         self._stored = b""
         self._state = 7
+        self._events: list[int] = []
         self._high = 0
         self._last_logit = 0
         self._reads = 0
@@ -113,12 +116,22 @@ class FakeDevice:
             return struct.pack(f"<{count}i", *(self.logit(first + place) for place in range(count)))
         return 5 if kind == 5 else 1
 
-    def _step(self, tokens: tuple[int, ...]) -> bytes:
+    def _step(self, words: tuple[int, ...]) -> bytes:
         reply = b""
-        for token in tokens:
+        for word in words:
+            value, last = word & 0x7FFF, bool(word & 0x8000)
+            if value % (1 << self.event_bits):
+                assert not last
+                self._events.append(value)
+                continue
             self.steps += 1
-            reply += struct.pack("<Hi", *self.answer(token & 0x7FFF, bool(token & 0x8000)))
+            reply += struct.pack("<Hi", *(self.answer_events(self._events, last) if self.event_bits else self.answer(value, last)))
+            self._events = []
         return reply
+
+    def answer_events(self, words: list[int], last: bool) -> tuple[int, int]:
+        """One time step of a device that reads features."""
+        return self.answer(sum(words), last)
 
     def answer(self, token: int, last: bool) -> tuple[int, int]:
         """One time step."""

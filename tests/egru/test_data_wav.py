@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sw_model.feature_dataset import read_dataset
-from sw_model.log_mel import log_mel
+from sw_model.log_mel import LogMelConfig, log_mel
 from sw_model.wav_file import read_wav
 from sw_model.wav_folder import LIST_FILES
 from tests.egru.conftest import egru
@@ -34,6 +34,7 @@ def test_wav_files_become_a_data_set(words: Path, tmp_path: Path) -> None:
     assert (found["classes"], found["frame_rate"], found["groups_in_several_splits"]) == (["no", "yes"], 50.0, 0)
     dataset = read_dataset(tmp_path / "out")
     assert dataset.source.startswith("made here; log-mel frames of wav files, LogMelConfig(sample_rate=16000, ")
+    assert dataset.front_end == LogMelConfig()
     assert np.array_equal(dataset.test.features, log_mel(read_wav(words / CLIPS[3], 16_000)))
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_inputs_are_whole_sequences_unless_steps_are_given(dataset: FeatureDatas
     knows, source = knowing(dataset, RandomModelSpec(hidden=(4,)), encoding=encoding), str(streams / "data")
     lengths = dataset.test.lengths
 
-    def choose(**options: int) -> Inputs:
+    def choose(**options: Any) -> Inputs:
         return choose_inputs(knows, seed=1, source=source, **options)
 
     every = choose(sequences=TEST_SEQUENCES)
@@ -246,6 +247,18 @@ def damaged(source: Path, folder: Path, change: dict[str, float]) -> Path:
     about["files"]["test.npz"] = hashlib.sha256((folder / "test.npz").read_bytes()).hexdigest()
     (folder / "dataset.json").write_text(json.dumps(about))
     return folder
+
+
+@pytest.mark.parametrize("command", ["demo", "sweep"])
+def test_what_takes_a_text_only_says_so_before_anything_is_trained(command: str, streams: Path, tmp_path: Path) -> None:
+    for source in (GENERATED, str(streams / "data")):
+        table = f'data = {{ source = "{source}" }}\n'
+        (tmp_path / "demo.toml").write_text(table)
+        (tmp_path / "sweep.toml").write_text(f"[base]\n{table}[grid]\nsparsity = [0, 0.5]\n")
+        option = ("--config",) if command == "demo" else ()
+        line = refused(command, *option, tmp_path / f"{command}.toml", "--out", tmp_path / "out")
+        assert f"data set {source} is of feature streams, and egru {command} takes a text; " in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_names_nothing_takes_no_data(streams: Path, tmp_path: Path) -> None:

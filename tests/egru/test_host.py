@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egru.host import Accelerator, Answer, LinkError, SessionLostError, Token
+from egru.host import Accelerator, Answer, LinkError, SessionLostError, Word
 from egru.host.line import Line, NoisyLine, SerialLine
 from egru.host.pynq_transport import PynqTransport
 from egru.host.serial_transport import Patience, SerialTransport
@@ -345,6 +345,50 @@ def test_arbitrary_bytes_are_no_answer(noise: list[bytes]) -> None:
     assert device.steps == 1
 
 
+def frames_of(*, seed: int, count: int) -> np.ndarray:
+    """Draw frames, silent, sparse and full ones: of 40 channels, so that a full one has more words than a request takes."""
+    rng = np.random.default_rng(seed)
+    density = rng.choice([0.0, 0.1, 1.0], (count, 1))
+    return np.where(rng.random((count, TOKENS)) < density, rng.integers(1, 16, (count, TOKENS)), 0)
+
+
+def feature_answers(frames: np.ndarray) -> list[Answer]:
+    """What the fake's network answers to a sequence of frames, see `FakeDevice.event_bits`."""
+    return [Answer(*one) for one in answers([sum(channel << 4 | frame[channel] for channel in np.flatnonzero(frame)) for frame in frames])]
+
+
+@pytest.mark.parametrize("batch", [None, 1, 7])
+def test_frames_are_streamed_as_words_of_events(batch: int | None) -> None:
+    device, frames = FakeDevice(event_bits=4), frames_of(seed=3, count=30)
+    words = int(np.count_nonzero(frames)) + len(frames)
+    with Accelerator(SerialTransport(FakeLine(device), BAUD, QUICK), event_bits=4) as accelerator:
+        assert list(accelerator.stream(frames[:9], batch=batch, end=False)) == feature_answers(frames)[:9]
+        assert list(accelerator.stream(frames[9:], batch=batch)) == feature_answers(frames)[9:]
+        assert device.executed[1] <= words if batch == 1 else words // (batch or 32) <= device.executed[1] <= words // (batch or 32) + 2
+        # The sequence has ended, and only there.
+        assert accelerator.step(frames[1]) == feature_answers(frames[1:2])[0]
+        assert list(accelerator.stream([])) == []
+    assert device.steps == 31
+
+
+def test_a_frame_of_more_words_than_a_request_takes_goes_in_several() -> None:
+    device, full = FakeDevice(event_bits=4), np.full(TOKENS, 15)
+    line = FakeLine(device)
+    with Accelerator(SerialTransport(NoisyLine(line, 0.02, 5), BAUD, QUICK), event_bits=4) as accelerator:
+        assert accelerator.step(full.tolist(), last=True) == feature_answers(full[None])[0]
+        assert (device.executed[1], device.steps) == (2, 1)
+        assert accelerator.step(full) == feature_answers(full[None])[0]
+        for wrong, message in (
+            (np.zeros(39, int), r"input events of shape \(39,\), int64 are not integers of the 40 channels of the device at fake"),
+            (np.zeros(40), r"input events of shape \(40,\), float64 are not integers"),
+            (full + 1, r"input event 16 of channel 0 is not within 0\.\.15; give 40 integers of 0 to 15"),
+            (full * [*[1] * 39, -1], "input event -15 of channel 39 is not within"),
+        ):
+            with pytest.raises(UserError, match=message):
+                accelerator.step(wrong)
+    assert device.executed[1] == 4
+
+
 class FakeChannel:
     """One direction of a DMA: runs when it is given a transfer, idle after some polls."""
 
@@ -365,8 +409,8 @@ class FakeChannel:
 class FakeOverlay:
     """DMA and registers of an overlay whose network gives tied logits on purpose."""
 
-    def __init__(self, stuck: bool = False) -> None:
-        device = FakeDevice()
+    def __init__(self, stuck: bool = False, event_bits: int = 0) -> None:
+        device, self.event_bits = FakeDevice(), event_bits
         self.words = device.words
         self.transfers: list[list[int]] = []
         self.freed = 0
@@ -387,8 +431,9 @@ class FakeOverlay:
         self._target = (buffer, nbytes)
 
     def _send(self, buffer: Any, nbytes: int) -> None:
-        tokens = [int(token) for token in buffer[: nbytes // 2]]
-        self.transfers.append(tokens)
+        words = [int(word) for word in buffer[: nbytes // 2]]
+        self.transfers.append(words)
+        tokens = [word for word in words if word % (1 << self.event_bits) == 0]  # each of them, or the ends of time steps
         target, size = self._target
         assert size == 4 * CLASSES * len(tokens)
         for place, token in enumerate(tokens):
@@ -412,12 +457,23 @@ def test_pynq_streams_a_sequence_in_a_transfer_and_a_tie_goes_to_the_lowest_clas
     assert accelerator.statistics.bytes_received == 4 * CLASSES * 4
 
 
+def test_pynq_streams_events_and_gets_the_logits_of_every_step() -> None:
+    overlay, frames = FakeOverlay(event_bits=4), np.zeros((3, TOKENS), np.int64)
+    frames[0, 2], frames[2, 39] = 5, 15
+    transport = pynq(overlay)
+    with Accelerator(transport, event_bits=4) as accelerator:
+        assert list(accelerator.stream(frames)) == [Answer(0, 0)] * 3
+    assert overlay.transfers == [[2 << 4 | 5, 0, 0, 39 << 4 | 15, 0]]
+    assert transport.step_logits.tolist() == [[0, *[-9] * 4, 0, *[-9] * 11]] * 3
+    assert accelerator.statistics.bytes_sent == 2 * 5
+
+
 def test_pynq_refuses_what_a_transfer_cannot_be() -> None:
     overlay = FakeOverlay()
-    transport = pynq(overlay, max_tokens=4)
-    with pytest.raises(UserError, match="a transfer of 1 tokens must be one whole sequence"):
-        transport.step([Token(3)])
-    with Accelerator(transport) as accelerator, pytest.raises(UserError, match="stream whole sequences of at most 4 tokens"):
+    transport = pynq(overlay, max_words=4)
+    with pytest.raises(UserError, match="a transfer of 1 words must be one whole sequence"):
+        transport.step([Word(3)])
+    with Accelerator(transport) as accelerator, pytest.raises(UserError, match="stream whole sequences of at most 4 words"):
         list(accelerator.stream([1, 2, 3, 4, 5]))
     assert overlay.transfers == []
 
@@ -426,7 +482,7 @@ def test_pynq_names_a_transfer_that_fails_or_hangs() -> None:
     overlay = FakeOverlay(stuck=True)
     transport = pynq(overlay, timeout_seconds=0.01)
     with pytest.raises(LinkError, match=r"did not finish moving logits within 0\.01 s"):
-        transport.step([Token(3, last=True)])
+        transport.step([Word(3, last=True)])
     overlay.recvchannel.error = True
     with pytest.raises(LinkError, match="failed while it moved logits; load the overlay again"):
-        transport.step([Token(3, last=True)])
+        transport.step([Word(3, last=True)])

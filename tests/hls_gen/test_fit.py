@@ -11,13 +11,13 @@ import pytest
 from hls_gen.board import Board, Budget, known_boards, load_board
 from hls_gen.cycle_model import Activity, predict, record_activity
 from hls_gen.device import Resource
-from hls_gen.fit import CLOSE, Fit, as_toml, candidates, fit
+from hls_gen.fit import CLOSE, COUNTER_BITS, Fit, _Sketches, as_toml, candidates, fit
 from hls_gen.hardware_config import HardwareConfig, plan
 from hls_gen.resource_model import available, check_budget, estimate_on_board
 from sw_model.errors import UserError
 from sw_model.fixed_point import Formats
 from sw_model.quantized_model import QuantizedModel
-from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.random_model import RandomModelSpec, draw_events, random_model
 
 NARROW = Formats(event_bits=4, state_bits=10, gate_bits=8, preact_bits=8, preact_frac=4)
 SPECS = {
@@ -145,6 +145,28 @@ def test_too_little_logic_is_refused() -> None:
         UserError, match=r"needs [\d,]+ LUT4 but board ulx3s_85f has 1,000, of which 850 can be filled; use a board with more"
     ):
         fit(model, with_budget(load_board("ulx3s_85f"), lut=1000), activity)
+
+
+def test_counters_that_the_user_wants_wide_are_what_is_refused() -> None:
+    board, answers = load_board("icebreaker"), set()
+    least = min(count for count in range(12, 31) if fitted("tiny", with_budget(board, bram=count)))
+    for count in (least - 1, least, least + 6):
+        answers.add(fitted("tiny", with_budget(board, bram=count), HardwareConfig(counter_bits=64)) is None)
+    assert answers == {True, False}
+
+
+def test_a_model_of_features_is_sized_with_its_channels() -> None:
+    model = random_model(RandomModelSpec(hidden=(24,), features=90, classes=6, formats=Formats(event_bits=7), density=0.2))
+    activity = record_activity(model, [draw_events(np.random.default_rng(1), model, (6,))])
+    board = load_board("tang_nano_9k")
+    found = fit(model, board, activity)
+    assert estimate_on_board(model, plan(model, found.config), board) == found.resources
+    (directory,) = [use for use in found.resources.memories if use.block == "layer0" and use.purpose == "directory"]
+    assert directory.depth == found.cycles.blocks[0].lanes * -(-24 // found.cycles.blocks[0].lanes) + 90
+    sketched = _Sketches(model, board).excess(found.config)
+    exact = plan(model, found.config.model_copy(update={"counter_bits": min(COUNTER_BITS)}))
+    needed = estimate_on_board(model, exact, board)
+    assert sketched == pytest.approx(max(needed.of(one) / max(available(board, one), 1) for one in Resource), rel=0.05)
 
 
 def test_the_choice_can_be_kept_as_a_file() -> None:

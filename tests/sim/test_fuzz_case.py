@@ -44,7 +44,12 @@ def test_the_draws_span_what_a_user_can_choose(drawn: list[list[Case]]) -> None:
     assert {case.input_pace for case in cases} == {case.output_pace for case in cases} == set(Pace)
     assert any(len(sequence) == 1 for case in cases for sequence in case.sequences)
     assert any(case.loaded is not None for case in cases)
-    assert all(0 <= token < case.model.tokens for case in cases for sequence in case.sequences for token in sequence)
+    with_tokens, with_features = ([case for case in cases if bool(case.model.channels) is features] for features in (False, True))
+    assert all(0 <= token < case.model.tokens for case in with_tokens for sequence in case.sequences for token in sequence)
+    assert len(with_features) > len(cases) / 8
+    assert {case.model.feature_input.encoding for case in with_features if case.model.feature_input} == {"dense", "delta"}
+    assert {len(case.model.layers) for case in with_features} == {1, 2, 3}
+    assert all(np.shape(sequence)[1:] == (case.model.channels,) for case in with_features for sequence in case.sequences)
     assert same(drawn[5][1], list(draw_cases(3, 5, DRAWN))[1])
 
 
@@ -58,7 +63,7 @@ def test_the_cases_of_a_group_are_different_and_share_a_build(drawn: list[list[C
 
 def test_a_saved_case_is_read_as_it_was(drawn: list[list[Case]], tmp_path: Path) -> None:
     loading = next(case for group in drawn for case in group if case.loaded is not None)
-    for number, case in enumerate((drawn[0][0], loading)):
+    for number, case in enumerate((drawn[0][0], loading, streaming(drawn))):
         save(case, None, tmp_path / str(number))
         assert same(load(tmp_path / str(number)), case)
     assert "egru fuzz --replay ." in (tmp_path / "1" / "README.md").read_text()
@@ -70,7 +75,7 @@ def test_a_saved_case_is_read_as_it_was(drawn: list[list[Case]], tmp_path: Path)
     ("name", "change", "said"),
     [
         ("case.json", {"sequences": [[10_000]]}, "leaves 0 to"),
-        ("case.json", {"sequences": [[]]}, "is empty or leaves"),
+        ("case.json", {"sequences": [[]]}, "is empty, not of shape"),
         ("case.json", {"seed": 0}, "seed"),
         ("case.json", {"version": 2}, "version"),
         ("hardware.json", {"lanes": "many"}, "is not accepted"),
@@ -85,6 +90,38 @@ def test_an_altered_case_is_refused(drawn: list[list[Case]], tmp_path: Path, nam
     path.unlink()
     with pytest.raises(UserError, match="does not exist; give a folder that egru fuzz saved"):
         load(tmp_path / "case")
+
+
+def streaming(drawn: list[list[Case]]) -> Case:
+    """Return a case of features."""
+    return next(case for group in drawn for case in group if case.model.channels > 1)
+
+
+@pytest.mark.parametrize("sequences", [[], [[]], [[1, 2]], [[[1]]], "beyond", "negative"])
+def test_input_events_that_are_none_of_the_model_are_refused(drawn: list[list[Case]], tmp_path: Path, sequences: object) -> None:
+    case = streaming(drawn)
+    made = {"beyond": case.model.formats.event_max + 1, "negative": -1}
+    if isinstance(sequences, str):
+        sequences = [[[made[sequences]] * case.model.channels]]
+    save(case, None, tmp_path / "case")
+    path = tmp_path / "case" / "case.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sequences": sequences}))
+    with pytest.raises(UserError, match="is empty, not of shape|at least 1 item"):
+        load(tmp_path / "case")
+
+
+def test_features_in_software_are_compared_and_their_saturations_counted(drawn: list[list[Case]], tmp_path: Path) -> None:
+    total = Counts()
+    for case in [group[0] for group in drawn if group[0].model.channels][:4]:
+        counts, finding = check(case, [], tmp_path)
+        assert finding is None
+        total.add(counts)
+        steps = list(fuzz_case._reference(case))
+        assert len(steps) == case.steps
+        total.saturations += fuzz_case._saturations(case, steps)
+    assert total.compared["batched"] == 4
+    assert total.compared["fake-quantised"] > 0
+    assert total.saturations > 0
 
 
 def test_software_alone_is_compared_and_no_hardware_is_no_configuration(drawn: list[list[Case]], tmp_path: Path) -> None:

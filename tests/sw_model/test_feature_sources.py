@@ -11,6 +11,7 @@ from sw_model.errors import UserError
 from sw_model.feature_dataset import FeatureDataset, FeatureSplit, write_dataset
 from sw_model.feature_sources import DIGITS_TEXTS, import_commands, import_digits, load_features, shared_groups
 from sw_model.linear_baseline import linear_baseline
+from sw_model.log_mel import LogMelConfig
 
 SPEAKERS = {"train": 5, "test": 2}
 
@@ -113,6 +114,7 @@ def test_digits_in_damaged_texts(tmp_path: Path) -> None:
 
 def test_commands_keep_their_own_split(tmp_path: Path) -> None:
     found = import_commands(save(tmp_path / "a.npz", commands_arrays()))
+    assert found.front_end is None  # no bytes of 49 frames and 40 bands
     assert (found.class_names, found.feature_names, found.frame_rate) == (("go", "stop"), ("band0", "band1"), 50.0)
     assert [set(split.features.ravel().tolist()) for split in (found.train, found.valid, found.test)] == [{0.0}, {1.0}, {2.0}]
     assert [speakers(split) for split in (found.train, found.valid, found.test)] == [{1, 2}, {3, 4}, {5, 6}]
@@ -174,6 +176,7 @@ def test_the_published_digits() -> None:
 
 def test_the_published_commands() -> None:
     found = import_commands(stored("arabic_speech_commands/asc_logmel40_20ms_u8.npz"))
+    assert found.front_end == LogMelConfig()
     assert [len(speakers(split)) for split in (found.train, found.valid, found.test)] == [18, 6, 6]
     assert [split.sequences for split in (found.train, found.valid, found.test)] == [7200, 2400, 2400]
     assert linear_baseline(found, 8).test == pytest.approx(0.67, abs=0.01)

@@ -6,7 +6,7 @@ import pytest
 
 from sw_model import input_encoding
 from sw_model.errors import UserError
-from sw_model.input_encoding import FeatureInput, calibrate, encode
+from sw_model.input_encoding import FeatureInput, FrameEncoder, calibrate, encode
 
 
 def _dense(features: int = 1, scale: float = 1.0) -> FeatureInput:
@@ -161,3 +161,35 @@ def test_calibration_refuses_what_it_cannot_use() -> None:
         calibrate(np.zeros((0, 2)), 8)
     with pytest.raises(UserError, match="quantiles"):
         calibrate(np.zeros((2, 2)), 8, quantiles=(0.5, 0.5))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frames_are_encoded_as_they_come(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(input_encoding, "BLOCK", 4)
+    rng = np.random.default_rng(seed)
+    width, lengths = int(rng.integers(1, 6)), rng.integers(1, 20, 3)
+    threshold = rng.integers(1, 30, width).astype(np.int32) if seed % 2 else None
+    encoding = FeatureInput("delta" if seed % 2 else "dense", rng.normal(size=width), rng.uniform(20, 90, width), threshold)
+    features = rng.normal(size=(lengths.sum(), width)).astype(np.float32)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    whole = encode(encoding, 7, features, offsets)
+    encoder, parts = FrameEncoder(encoding, 7), []
+    for start, end in pairwise(offsets):
+        encoder.reset()
+        cuts = np.sort(rng.integers(start, end + 1, rng.integers(0, 12)))
+        parts += [encoder.feed(features[low:high]) for low, high in pairwise([start, *cuts, end])]
+        assert encoder.frames == end - start, f"seed {seed}"
+    assert np.concatenate(parts).tolist() == whole.values.tolist(), f"seed {seed}"
+    assert (encoder.below.tolist(), encoder.above.tolist()) == (whole.below.tolist(), whole.above.tolist()), f"seed {seed}"
+    assert encoder.saturated == whole.saturated > 0
+
+
+def test_a_wrong_frame_of_a_stream_is_named_and_not_taken() -> None:
+    encoder = FrameEncoder(_delta([1, 1], ("energy", "pitch")), 8)
+    assert encoder.feed(np.array([[3.0, 0.0], [3.0, 300.0]])).tolist() == [[3, 0, 0, 0], [0, 255, 0, 0]]
+    with pytest.raises(UserError, match=r"feature 1 \(pitch\) = nan in frame 3 is not a finite number"):
+        encoder.feed(np.array([[9.0, 900.0], [0.0, np.nan]]))
+    with pytest.raises(UserError, match=r"features of shape \(1, 3\) from frame 2 on are not \(frames, 2\)"):
+        encoder.feed(np.zeros((1, 3)))
+    assert (encoder.frames, encoder.saturated) == (2, 1)
+    assert encoder.feed(np.array([[4.0, 255.0]])).tolist() == [[1, 0, 0, 0]]

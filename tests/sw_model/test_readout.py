@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sw_model.errors import UserError
-from sw_model.readout import Readout
+from sw_model.readout import Readout, RunningReadout
 
 LOGITS = np.array([[0, 4, 4], [9, 2, 2], [1, 1, 0], [0, 5, 5]], np.int64)
 
@@ -58,3 +58,27 @@ def test_a_sequence_without_steps_decides_nothing() -> None:
 def test_an_illegal_readout_cannot_be_made(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Readout(**values)
+
+
+@pytest.mark.parametrize("readout", [Readout("last"), Readout("mean"), *(Readout("steps", window) for window in (1, 2, 5, 40))])
+def test_decisions_as_the_logits_come_are_those_of_the_whole(readout: Readout) -> None:
+    logits = np.random.default_rng(readout.window).integers(-9, 9, (30, 4)) + (1 << 54)  # more than a float holds; with ties
+    running = RunningReadout(readout)
+    for _ in range(2):
+        decided = [running.step(row) for row in logits]
+        whole = [int(readout.decisions(logits[: t + 1]).flat[-1]) for t in range(30)]
+        assert decided == whole
+        assert len(set(decided)) > 1
+        running.reset()
+        assert running.margin == 0.0
+
+
+def test_the_margin_is_the_lead_of_the_decision() -> None:
+    running = RunningReadout(Readout("mean"))
+    margins = []
+    for row in LOGITS:
+        running.step(row)
+        margins.append(running.margin)
+    assert margins == [0.0, 1.5, 1.0, 0.25]  # sums 0 4 4, 9 6 6, 10 7 6, 10 12 11
+    with pytest.raises(UserError, match="decides no class"):
+        RunningReadout(Readout("regression", target_offset=np.zeros(1), target_scale=np.ones(1)))
