@@ -89,7 +89,7 @@ class TrainConfig(StrictModel):
         patience: Validations without a better one before the phase stops; 0 never stops.
         checkpoint_every: Steps between two checkpoints for resuming; 0 writes none.
         device: ``cuda`` trains a text with the fused kernels of `sw_model.fused_stepper`; with several processes, ``streams`` is what all
-            have together. Features are trained by the plain loop on either device.
+            have together. Features are trained by the plain loop on either device, on a GPU as a CUDA graph.
         threads: Threads of one matrix product. The result depends on it in the last bit; more than one pays only on idle cores.
         seed: Fixes initial weights, data order, dropout and augmentation.
     """
