@@ -52,7 +52,9 @@ from sw_model.export import export_checkpoint
 from sw_model.feature_dataset import DATASET_FILE, FeatureDataset, FeatureSplit, read_dataset, write_dataset
 from sw_model.feature_sources import import_commands, import_digits, import_ts
 from sw_model.fixed_point import Formats
+from sw_model.front_end import FrontEnd, model_front_end
 from sw_model.input_encoding import FeatureInput, encode
+from sw_model.log_mel import LogMelConfig
 from sw_model.macs import MacsSummary
 from sw_model.model_manifest import MANIFEST_FILE, TENSORS_FILE
 from sw_model.quantized_model import QuantizedModel
@@ -131,7 +133,8 @@ def _make_model(folder: Path) -> None:
 def _make_feature_model(folder: Path) -> None:
     drawn = random_model(FEATURES)
     targets = (np.zeros(drawn.classes), np.ones(drawn.classes))
-    replace(drawn, readout=Readout("regression", 1, *targets)).save(folder, force=True)
+    metadata = {"data": {"front_end": FrontEnd.of(LogMelConfig(bands=FEATURES.features)).model_dump()}}
+    replace(drawn, readout=Readout("regression", 1, *targets), metadata=metadata).save(folder, force=True)
 
 
 def _read_feature_model(folder: Path) -> None:
@@ -140,6 +143,7 @@ def _read_feature_model(folder: Path) -> None:
     text_info(model)
     if model.feature_input is not None:
         encode(model.feature_input, model.formats.event_bits, np.zeros((3, model.feature_input.features)))
+        model_front_end(model)
 
 
 def _make_feature_checkpoint(folder: Path) -> None:

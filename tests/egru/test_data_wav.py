@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sw_model.feature_dataset import read_dataset
+from sw_model.front_end import FrontEnd
 from sw_model.log_mel import LogMelConfig, log_mel
 from sw_model.wav_file import read_wav
 from sw_model.wav_folder import LIST_FILES
@@ -36,6 +37,33 @@ def test_wav_files_become_a_data_set(words: Path, tmp_path: Path) -> None:
     assert dataset.source.startswith("made here; log-mel frames of wav files, LogMelConfig(sample_rate=16000, ")
     assert dataset.front_end == LogMelConfig()
     assert np.array_equal(dataset.test.features, log_mel(read_wav(words / CLIPS[3], 16_000)))
+
+
+RECIPE = """
+[dense]
+steps = 2
+streams = 2
+features = { encoding = "delta", readout = "last" }
+network = { hidden_sizes = [4], threshold_mean = 0.1 }
+[qat]
+steps = 2
+streams = 2
+quantization = { weight_bits = 8, decoder_bits = 8 }
+"""
+
+
+def test_the_front_end_travels_to_the_model_that_listens(words: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    data, dense, quantised, model = (tmp_path / name for name in ("data", "dense", "quantised", "model"))
+    options = ("--data", data, "--config", tmp_path / "recipe.toml")
+    egru("data", "import", "wav", words, "--out", data, "--json").json()
+    egru("train", *options, "--out", dense, "--json").json()
+    egru("train", "--quantise", "--from", dense, *options, "--out", quantised, "--json").json()
+    egru("export", quantised, "--out", model, "--json").json()
+    heard = egru("listen", model, "--wav", words / CLIPS[3], "--port", "reference", "--json").json()
+    assert heard["frames"] == 7
+    assert heard["decision"] in ("no", "yes")
+    assert heard["front_end"] == FrontEnd.of(LogMelConfig()).model_dump()
 
 
 def test_a_wrong_clip_leaves_nothing_behind(words: Path, tmp_path: Path) -> None:

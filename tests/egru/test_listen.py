@@ -14,7 +14,7 @@ from sw_model.input_encoding import Encoding, FeatureInput, encode
 from sw_model.log_mel import LogMelConfig, log_mel
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
-from sw_model.readout import Readout, ReadoutKind
+from sw_model.readout import Readout, ReadoutKind, RunningReadout
 from sw_model.reference import BatchedReference
 from sw_model.wav_file import read_wav
 from tests.egru.conftest import egru
@@ -71,8 +71,12 @@ def test_decisions_are_those_of_the_whole_clip(
     expected = []
     for part in np.split(encoded.values, cuts[1:-1]):
         logits = np.stack([step.logits[0] for step in BatchedReference(model).run(part[None])])
-        expected.append((len(part), WORDS[int(np.atleast_1d(model.readout.decisions(logits))[-1])]))
-    assert [(one["frames"], one["decision"]) for one in found["utterances"]] == expected
+        running = RunningReadout(model.readout)
+        for row in logits:
+            running.step(row)
+        margin = running.margin * 2.0 ** -(model.decoder.weight_frac + model.formats.event_bits)
+        expected.append((len(part), WORDS[int(np.atleast_1d(model.readout.decisions(logits))[-1])], margin))
+    assert [(one["frames"], one["decision"], one["margin"]) for one in found["utterances"]] == expected
     assert found["decision"] == expected[-1][1]
     assert device.ends == cuts[1:]
     assert (found["frames"], found["mismatches"], found["compared"]) == (30, 0, 64)

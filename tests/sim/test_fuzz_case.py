@@ -106,7 +106,7 @@ def test_input_events_that_are_none_of_the_model_are_refused(drawn: list[list[Ca
     save(case, None, tmp_path / "case")
     path = tmp_path / "case" / "case.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sequences": sequences}))
-    with pytest.raises(UserError, match="is empty, not of shape|at least 1 item"):
+    with pytest.raises(UserError, match=r"is empty, not of shape|at least 1 item"):
         load(tmp_path / "case")
 
 

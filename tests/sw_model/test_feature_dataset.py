@@ -19,6 +19,7 @@ from sw_model.feature_dataset import (
     read_dataset,
     write_dataset,
 )
+from sw_model.log_mel import LogMelConfig
 
 
 def split(lengths: list[int], labels: list[int] | None = None, groups: list[int] | None = None, seed: int = 0) -> FeatureSplit:
@@ -263,3 +264,19 @@ def test_damaged_folders(folder: Path, tmp_path: Path) -> None:
     (folder / "valid.npz").unlink()
     with pytest.raises(UserError, match=r"valid\.npz does not exist"):
         read_dataset(folder)
+
+
+def test_the_front_end_is_kept_where_it_is_known(tmp_path: Path) -> None:
+    made = dataset()
+    write_dataset(made, tmp_path / "without")
+    assert "front_end" not in json.loads((tmp_path / "without" / DATASET_FILE).read_text())
+    assert read_dataset(tmp_path / "without").front_end is None
+    config = LogMelConfig(bands=2, hop=200, low_hz=55.5)
+    write_dataset(replace(made, front_end=config), tmp_path / "with")
+    assert read_dataset(tmp_path / "with").front_end == config
+    with pytest.raises(UserError, match="does not give the 2 features"):
+        replace(made, front_end=LogMelConfig())
+    text = (tmp_path / "with" / DATASET_FILE).read_text()
+    (tmp_path / "with" / DATASET_FILE).write_text(text.replace('"hop": 200', '"hop": 0'))
+    with pytest.raises(UserError, match="hop=0 is outside 1 to 480"):
+        read_dataset(tmp_path / "with")
