@@ -15,6 +15,7 @@ from egru.stimulus import Inputs, choose_inputs, judge, sample_inputs
 from sim import equivalence
 from sim.comparison import LOGITS_FILE
 from sim.runner import run_bench
+from sw_model.datasets import SPLITS
 from sw_model.feature_dataset import FeatureDataset, write_dataset
 from sw_model.generated_features import GENERATED, generated_dataset
 from sw_model.input_encoding import Encoding, calibrate, encode
@@ -33,10 +34,10 @@ TEST_SEQUENCES = 9
 def dataset() -> FeatureDataset:
     """A few sequences of the generated data set, under another name; the fifth reaches far beyond the others."""
     whole = generated_dataset()
-    cut = {name: whole.split(name).select(np.arange(TEST_SEQUENCES)) for name in ("train", "valid", "test")}
-    features = cut["test"].features.copy()
-    features[cut["test"].offsets[4]] = 1e6
-    return replace(whole, name="strokes", **(cut | {"test": replace(cut["test"], features=features)}))
+    train, valid, test = (whole.split(name).select(np.arange(TEST_SEQUENCES)) for name in SPLITS)
+    features = test.features.copy()
+    features[test.offsets[4]] = 1e6
+    return replace(whole, name="strokes", train=train, valid=valid, test=replace(test, features=features))
 
 
 def knowing(dataset: FeatureDataset, spec: RandomModelSpec, readout: ReadoutKind = "mean", encoding: Encoding = "dense") -> QuantizedModel:
@@ -138,8 +139,8 @@ def test_inputs_are_whole_sequences_unless_steps_are_given(dataset: FeatureDatas
     knows, source = knowing(dataset, RandomModelSpec(hidden=(4,)), encoding=encoding), str(streams / "data")
     lengths = dataset.test.lengths
 
-    def choose(**options: Any) -> Inputs:
-        return choose_inputs(knows, seed=1, source=source, **options)
+    def choose(sequences: int, steps: int | None = None) -> Inputs:
+        return choose_inputs(knows, seed=1, source=source, sequences=sequences, steps=steps)
 
     every = choose(sequences=TEST_SEQUENCES)
     assert [len(one) for one in every.sequences] == lengths.tolist()
@@ -222,8 +223,9 @@ def test_data_that_is_not_the_models(dataset: FeatureDataset, streams: Path, tmp
     def told(folder: Path) -> str:
         return refused("simulate", streams / "rtl", "--data", folder, "--out", tmp_path / "out")
 
-    narrow = {name: replace(dataset.split(name), features=dataset.split(name).features[:, :5]) for name in ("train", "valid", "test")}
-    write_dataset(replace(dataset, **narrow, feature_names=dataset.feature_names[:5]), tmp_path / "narrow")
+    train, valid, test = (replace(one, features=one.features[:, :5]) for one in (dataset.train, dataset.valid, dataset.test))
+    narrow = replace(dataset, train=train, valid=valid, test=test, feature_names=dataset.feature_names[:5])
+    write_dataset(narrow, tmp_path / "narrow")
     assert "the model, trained on strokes has other features than strokes; " in told(tmp_path / "narrow")
     write_dataset(replace(dataset, class_names=("a", "b", "c", "d")), tmp_path / "classes")
     assert "has other classes or targets than strokes; " in told(tmp_path / "classes")
@@ -242,7 +244,7 @@ def damaged(source: Path, folder: Path, change: dict[str, float]) -> Path:
         arrays = {name: held[name].astype(np.float32) if name == "features" else held[name] for name in held.files}
     for name, value in change.items():
         arrays[name].flat[0] = value
-    np.savez(folder / "test.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(folder / "test.npz", **arrays)
     about = json.loads((folder / "dataset.json").read_text())
     about["files"]["test.npz"] = hashlib.sha256((folder / "test.npz").read_bytes()).hexdigest()
     (folder / "dataset.json").write_text(json.dumps(about))

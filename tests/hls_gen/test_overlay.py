@@ -5,7 +5,7 @@ import asyncio
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -173,7 +173,8 @@ class Hardware:
         logits = self.recvchannel.active
         assert logits is not None  # a word must not come before there is room for its answer
         self.sent = array.memory.tolist()
-        for step, inputs in enumerate(self.sent if not MODEL.channels else list(self._events())):
+        sequence: Iterable[Any] = self._events() if MODEL.channels else self.sent
+        for step, inputs in enumerate(sequence):
             logits.memory[step] = self.reference.step(inputs).logits
         self.reference.reset()
         self.received_bytes = logits.nbytes - (4 if self.fault == "short" else 0)
