@@ -25,7 +25,7 @@ def _loss(network: nn.Module, batch: _Batch) -> tuple[Tensor, Tensor]:
 def test_gradients_of_every_shape_are_those_of_a_plain_backward(device: str) -> None:
     torch.manual_seed(3)
     network = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).to(device)
-    gradient = CapturedGradient(network, lambda batch: _loss(network, batch))
+    gradient: CapturedGradient[_Batch] = CapturedGradient(network, lambda batch: _loss(network, batch))
     for rows, weighted in [(6, True), (3, True), (6, False), (6, True), (3, True)]:
         batch = _Batch(torch.randn(rows, 4, device=device), torch.rand(rows, device=device) if weighted else None)
         reported = gradient(batch).clone()
