@@ -17,7 +17,8 @@ from egru.host.serial_transport import SIMULATION_PATIENCE, SerialTransport
 from egru.output import CheckFailedError, working
 from egru.tools import require_tools
 from hls_gen.backend import Backend
-from hls_gen.board import UartLink, load_board
+from hls_gen.board import UartLink, load_board, render_top
+from hls_gen.manifest import MANIFEST_FILE, read_manifest
 from hls_gen.rtl_backend import HARDWARE_FILE
 from hls_gen.weight_image import RegisterWrite, load_writes
 from sw_model.errors import UserError
@@ -25,6 +26,9 @@ from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import EventDrivenStream, WorkCounts
 
 SIMULATED = "sim"
+WRAPPED = "not known: the counters may have wrapped; generate with a larger counter_bits"
+NARROWEST_COUNTER = 16
+"""Bits, see `hls_gen.hardware_config.HardwareConfig.counter_bits`."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,25 @@ class Connection:
         description: What it is, for people.
         noise: What a noisy line has done so far, both directions; None without noise.
         simulation: What the simulated board did, filled in when it has ended.
+        counter_bits: Of the hardware counters; None where only the model is known.
+        clock_mhz: Of the core.
     """
 
     accelerator: Accelerator
     description: str
     noise: dict[str, Damage] | None = None
     simulation: dict[str, float] = field(default_factory=dict)
+    counter_bits: int | None = None
+    clock_mhz: float = 0.0
+
+    def counters_hold(self, seconds: float) -> bool:
+        """Say whether cycles and events of a run fit their counters for certain; ask when a simulation has ended.
+
+        Args:
+            seconds: Wall-clock time of the run. A board counts at most its clock's cycles in it, and one event of a block in each.
+        """
+        cycles = self.simulation["cycles"] if self.simulation else seconds * self.clock_mhz * 1e6
+        return self.counter_bits is None or cycles < 1 << self.counter_bits
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,7 @@ class RunResult:
         link: What happened on the link.
         compared: Answers, logits and counters that were compared with the reference and found equal; 0 without a check.
         mismatch: The first difference to the reference; empty when there is none.
+        counters_hold: Whether cycles and events are known; else their counters may have wrapped.
     """
 
     device: str
@@ -134,10 +152,12 @@ class RunResult:
     link: LinkStatistics
     compared: int = 0
     mismatch: str = ""
+    counters_hold: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return all of it as JSON values; cycles and events are None where their counters may have wrapped."""
         steps = len(self.answers)
+        events, cycles = (self.counters.events, self.counters.cycles) if self.counters_hold else (None, None)
         return {
             "device": self.device,
             "stimulus": self.stimulus,
@@ -145,10 +165,10 @@ class RunResult:
             "seconds": self.seconds,
             "tokens_per_second": steps / self.seconds,
             "predicted": self.predicted,
-            "events": self.counters.events,
-            "events_per_second": self.counters.events / self.seconds,
-            "cycles": self.counters.cycles,
-            "cycles_per_step": self.counters.cycles / steps,
+            "events": events,
+            "events_per_second": None if events is None else events / self.seconds,
+            "cycles": cycles,
+            "cycles_per_step": None if cycles is None else cycles / steps,
             "counters": self.counters.to_json(),
             "link": asdict(self.link),
             "compared": self.compared,
@@ -229,11 +249,27 @@ def connected(folder: Path, model: QuantizedModel, target: Target, *, load: bool
         baud = _board_baud(target.board) if target.baud is None else target.baud
         with Accelerator.open(target.port, baud, model_hash=wanted, event_bits=event_bits) as accelerator:
             _load(accelerator, writes, model)
-            yield Connection(accelerator, f"{target.port}, {baud:,} baud")
+            yield _connection(accelerator, folder, target, f"{target.port}, {baud:,} baud")
         return
     with _simulated(folder, wanted, target, event_bits) as connection:
         _load(connection.accelerator, writes, model)
         yield connection
+
+
+def _connection(
+    accelerator: Accelerator, folder: Path, target: Target, description: str, noise: dict[str, Damage] | None = None
+) -> Connection:
+    bits = _hardware(folder)["config"]["counter_bits"] if (folder / HARDWARE_FILE).is_file() else None
+    return Connection(accelerator, description, noise, counter_bits=bits, clock_mhz=clock_mhz(folder, target.board))
+
+
+def clock_mhz(folder: Path, board: str) -> float:
+    """Return the core's clock on a board, in MHz: that of the folder where it was generated for this board, else the board's usual one."""
+    if (folder / HARDWARE_FILE).is_file() and (folder / MANIFEST_FILE).is_file():
+        manifest = read_manifest(folder)
+        if manifest.board == board and manifest.core_mhz is not None:
+            return manifest.core_mhz
+    return render_top(load_board(board)).core_mhz
 
 
 def _load(accelerator: Accelerator, writes: list[RegisterWrite], model: QuantizedModel) -> None:
@@ -277,7 +313,7 @@ def _simulated(folder: Path, model_hash: str | None, target: Target, event_bits:
         try:
             transport = SerialTransport(line, board.real_baud, SIMULATION_PATIENCE)
             with Accelerator(transport, model_hash, event_bits=event_bits) as accelerator:
-                connection = Connection(accelerator, f"{target.board}, simulated, behind {board.port}", noise)
+                connection = _connection(accelerator, folder, target, f"{target.board}, simulated, behind {board.port}", noise)
                 yield connection
         except LinkError:
             if board.failure:
@@ -377,8 +413,14 @@ def sampler(device: Accelerator, model: QuantizedModel, temperature: float, seed
     return draw
 
 
-def compare(result: RunResult, model: QuantizedModel, last_logits: Sequence[int] | None) -> RunResult:
+def compare(result: RunResult, model: QuantizedModel, last_logits: Sequence[int] | None, counter_bits: int | None) -> RunResult:
     """Compare every answer, the last step's logits, and the counters of steps, events and MACs with the integer reference.
+
+    Args:
+        result: What was answered.
+        model: The model.
+        last_logits: Of the last step; None where the device gives none.
+        counter_bits: See `counted`.
 
     Returns:
         ``result`` with what was compared, or the first mismatch.
@@ -391,7 +433,7 @@ def compare(result: RunResult, model: QuantizedModel, last_logits: Sequence[int]
         if answer != expected:
             return _found(result, compared, f"answer {place} to token {token}", tuple(answer), tuple(expected))
         compared += 1
-    pairs = counted(result.counters, stream.counts)
+    pairs = counted(result.counters, stream.counts, counter_bits)
     if last_logits is not None:
         pairs.append(("logits of the last step", list(last_logits), logits.tolist()))
     for what, found, wanted in pairs:
@@ -401,13 +443,22 @@ def compare(result: RunResult, model: QuantizedModel, last_logits: Sequence[int]
     return _found(result, compared)
 
 
-def counted(counters: Counters, work: WorkCounts) -> list[tuple[str, object, object]]:
-    """Return what is compared of the hardware counters: what it is called, what was found, what the reference says."""
-    return [
+def counted(counters: Counters, work: WorkCounts, counter_bits: int | None) -> list[tuple[str, object, object]]:
+    """Return what is compared of the hardware counters: what it is called, what was found, what the reference says.
+
+    Args:
+        counters: As they were read.
+        work: What the reference counted.
+        counter_bits: Both sides are taken modulo 2 to this power, as the counters wrap; None where it is not known, for the fewest bits.
+    """
+    modulus = 1 << (NARROWEST_COUNTER if counter_bits is None else counter_bits)
+    pairs = [
         ("counter of steps", counters.steps, work.steps),
+        ("counter of input events", counters.blocks[0]["input_events"], work.input_events),
         ("counters of events", counters.events, sum(work.events)),
         ("counters of MACs", counters.macs, sum(work.macs) + work.decoder_macs),
     ]
+    return [(what, found % modulus, expected % modulus) for what, found, expected in pairs]
 
 
 def _found(result: RunResult, compared: int, what: str = "", found: object = None, expected: object = None) -> RunResult:

@@ -43,7 +43,7 @@ class HardwareConfig(BaseModel):
         entry_format: ``single`` stores one index per weight; ``gate-group`` one for the three gates of a neuron: smaller where pruning
             keeps or drops all three, else zeros are stored and walked.
         stream_depth: Events that wait between two layers.
-        counter_bits: Width of the performance counters.
+        counter_bits: Width of the performance counters; they wrap.
         weights: ``fixed`` takes every width from the weights themselves; with ``swappable`` (in the finished bitstream) and ``loadable``
             (over AXI4-Lite) the hardware follows from the model's shape alone, and the weights may be exchanged (docs/weights.md).
         weight_capacity: Entries that a lane holds, one number or one for each block; by default what the model needs, rounded up to whole

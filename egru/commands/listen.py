@@ -41,7 +41,7 @@ def listen(
 ) -> None:
     """Listen to a wav file or the microphone, and show decisions as they come. Exit code 1 when a device differs from the reference."""
     from egru import listening
-    from egru.feature_running import ReferenceDevice, clock_mhz, pace
+    from egru.feature_running import ReferenceDevice, pace
     from egru.running import Target, connected, load_runnable
     from sim.simulated_board import board_of
     from sw_model.errors import UserError
@@ -56,7 +56,7 @@ def listen(
     else:
         sound = listening.microphone_sound(config, window, seconds)
     with ExitStack() as stack:
-        connection, counters, link, mhz = None, None, None, None
+        connection, counters, link = None, None, None
         if port == REFERENCE:
             listener = listening.Listener(model, config, ReferenceDevice(model), window)
             description = "integer reference, no hardware"
@@ -64,13 +64,14 @@ def listen(
             target = Target(port, board or board_of(folder), baud, seed=seed)
             connection = stack.enter_context(connected(folder, model, target))
             listener = listening.Listener(model, config, connection.accelerator, window)
-            description, mhz = connection.description, clock_mhz(folder, target.board)
+            description = connection.description
         with _watching(description, plain=plain) as watch:
             listener.listen(sound, watch)
         if connection is not None:
             counters, link = connection.accelerator.counters(), vars(connection.accelerator.statistics)
     said = listener.transcript
-    checked = None if connection is None else said.compare(counters)
+    checked = None if connection is None else said.compare(counters, connection.counter_bits)
+    certain = counters if connection is None or connection.counters_hold(listener.seconds) else None
     frames = len(said.frames)
     found = {
         "device": description,
@@ -79,13 +80,13 @@ def listen(
         "window": window,
         "frames": frames,
         "seconds": listener.seconds,
-        **pace(frames, listener.seconds, config.frame_rate, counters, mhz),
+        **pace(frames, listener.seconds, config.frame_rate, certain, None if connection is None else connection.clock_mhz),
         "latency_seconds": {"mean": listener.seconds / frames, "largest": listener.slowest},
         "utterances": listener.utterances,
         "decision": listener.utterances[-1]["decision"],
         "input_events": said.input_events,
         "input_events_per_frame": said.input_events / frames,
-        "events_per_frame": None if counters is None else counters.events / frames,
+        "events_per_frame": None if certain is None else certain.events / frames,
         "saturated_inputs": listener.saturated,
         "link": link,
         "compared": None if checked is None else checked.compared,

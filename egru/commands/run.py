@@ -1,5 +1,6 @@
 """`egru run`: a model on a board, or on the simulated board, live."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +72,8 @@ def run(
             else:
                 result = session.generate(generate, running.sampler(device, model, temperature, seed))
         if check:
-            result = running.compare(result, model, device.logits() if device.has_logits else None)
+            result = running.compare(result, model, device.logits() if device.has_logits else None, connection.counter_bits)
+    result = replace(result, counters_hold=connection.counters_hold(result.seconds))
     if json:
         print_json(_report(result, connection))
     else:
@@ -103,16 +105,20 @@ def _report(result: "RunResult", connection: "Connection") -> dict[str, Any]:
 
 
 def _table(result: "RunResult", connection: "Connection", *, checked: bool) -> Table:
+    from egru.running import WRAPPED
+
     table = Table("what", "measured", title=result.device)
     steps, counters, link = len(result.answers), result.counters, result.link
     table.add_row("shown", result.stimulus)
     table.add_row("answers", f"{steps:,} in {result.seconds:.2f} s: {steps / result.seconds:,.1f} per second")
     if result.predicted is not None and steps > 1:
         table.add_row("next symbol foreseen", f"{100 * result.predicted / (steps - 1):.1f} %")
-    table.add_row(
-        "events", f"{counters.events:,}: {counters.events / steps:,.1f} per step, {counters.events / result.seconds:,.0f} per second"
-    )
-    table.add_row("clock cycles per step", f"{counters.cycles / steps:,.1f}")
+    if result.counters_hold:
+        per_second = f"{counters.events / result.seconds:,.0f} per second"
+        table.add_row("events", f"{counters.events:,}: {counters.events / steps:,.1f} per step, {per_second}")
+        table.add_row("clock cycles per step", f"{counters.cycles / steps:,.1f}")
+    else:
+        table.add_row("clock cycles and events", WRAPPED)
     table.add_row("link", f"{link.requests:,} requests, {link.retries:,} retries, {link.rejected:,} bad frames")
     for way, damage in (connection.noise or {}).items():
         table.add_row(f"bytes spoilt {way}", f"{damage.dropped} dropped, {damage.doubled} doubled, {damage.flipped} flipped")

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from egru.feature_running import clock_mhz, frame_rate, needs_logits, pace, report, run_sequences
+from egru.feature_running import frame_rate, needs_logits, pace, report, run_sequences
 from egru.output import CheckFailedError, print_json, progress_bar, progress_console
-from egru.running import Target, connected
+from egru.running import WRAPPED, Target, connected
 from egru.stimulus import choose_inputs
 from sw_model.quantized_model import QuantizedModel
 
@@ -59,15 +59,16 @@ def run_features(folder: Path, model: QuantizedModel, target: Target, options: F
             transcript, seconds = run_sequences(device, model, inputs, batch=options.batch, all_logits=every, advance=advance)
         counters = device.counters()
         last_logits = None if every or not device.has_logits else device.logits()
-    checked = transcript.compare(counters, last_logits) if options.check else None
+    checked = transcript.compare(counters, connection.counter_bits, last_logits) if options.check else None
+    certain = counters if connection.counters_hold(seconds) else None
     found = {
         "device": connection.description,
         "stimulus": inputs.title,
         "frames": inputs.steps,
         "seconds": seconds,
-        **pace(inputs.steps, seconds, frame_rate(model), counters, clock_mhz(folder, target.board)),
+        **pace(inputs.steps, seconds, frame_rate(model), certain, connection.clock_mhz),
         **report(model, inputs, transcript),
-        "events": counters.events,
+        "events": None if certain is None else certain.events,
         "counters": counters.to_json(),
         "link": asdict(device.statistics),
         "compared": 0 if checked is None else checked.compared,
@@ -99,7 +100,10 @@ def _table(found: dict[str, Any], *, checked: bool) -> Table:
     table.add_row("frames answered", f"{frames:,} in {found['seconds']:.2f} s: {found['frames_per_second']:,.1f} per second")
     add_pace(table, found)
     table.add_row("input events", f"{found['input_events']:,}: {found['input_events'] / frames:,.1f} per frame")
-    table.add_row("events", f"{found['events']:,}: {found['events'] / frames:,.1f} per frame")
+    if found["events"] is not None:
+        table.add_row("events", f"{found['events']:,}: {found['events'] / frames:,.1f} per frame")
+    else:
+        table.add_row("clock cycles and events", WRAPPED)
     table.add_row("saturated inputs", f"{found['saturated_inputs']:,}")
     table.add_row("link", f"{link['requests']:,} requests, {link['retries']:,} retries, {link['rejected']:,} bad frames")
     if checked:

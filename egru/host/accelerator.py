@@ -53,7 +53,7 @@ class DeviceInfo:
 
 @dataclass(frozen=True)
 class Counters:
-    """The hardware counters since they were last cleared.
+    """The hardware counters since they were last cleared. Each has ``counter_bits`` of the hardware's configuration, and wraps.
 
     Attributes:
         cycles: Clock cycles in which the core was busy.

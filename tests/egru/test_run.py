@@ -1,5 +1,6 @@
 """`egru run` on a fake device that answers as the reference does, behind a pseudo-terminal."""
 
+import json
 import struct
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from egru.host import Answer, LinkStatistics
 from egru.output import progress_console
 from egru.run_view import shown_text, watching
 from egru.running import Progress, Stimulus
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.rtl_backend import write
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, random_model
 from sw_model.reference import EventDrivenStream
@@ -87,7 +90,7 @@ def letters(folder: Path) -> Path:
 def test_held_out_text_is_streamed_and_every_answer_checked(folder: Path, device: ModelDevice, port: str) -> None:
     found = egru("run", folder, "--port", port, "--data", letters(folder), "--tokens", 100, "--check", "--json").json()
     assert found["stimulus"] == "held-out characters of letters.txt"
-    assert (found["tokens"], found["compared"], found["mismatch"]) == (100, 104, "")
+    assert (found["tokens"], found["compared"], found["mismatch"]) == (100, 105, "")
     assert device.steps == 100
     assert found["events"] == device.stream.counts.events[0] > 0
     assert found["cycles_per_step"] == 100
@@ -99,7 +102,7 @@ def test_held_out_text_is_streamed_and_every_answer_checked(folder: Path, device
 def test_the_table_shows_what_was_measured(folder: Path, port: str) -> None:
     done = egru("run", folder, "--port", port, "--data", letters(folder), "--check", "--plain")
     assert done.code == 0
-    for shown in ("held-out characters of letters.txt", "200 in ", "next symbol foreseen", "100.0", "204, all equal", " retries"):
+    for shown in ("held-out characters of letters.txt", "200 in ", "next symbol foreseen", "100.0", "205, all equal", " retries"):
         assert shown in done.out
     assert "answers 200 of 200, tokens per second " in done.err
 
@@ -128,6 +131,24 @@ def test_a_wrong_counter_is_named(folder: Path, device: ModelDevice, port: str, 
     assert "check failed: counters of events is 0, the reference says " in done.err
 
 
+@pytest.mark.parametrize("error", [0, 1])
+def test_narrow_counters_that_wrap_are_compared_as_they_are(
+    model: QuantizedModel, device: ModelDevice, port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    write(model, HardwareConfig(lanes=1, counter_bits=16), tmp_path / "rtl")
+    count = device.counter
+    monkeypatch.setattr(device, "counter", lambda address: (count(address) + error) % (1 << 16))
+    done = egru("run", tmp_path / "rtl", "--port", port, "--tokens", 3000, "--check", "--json")
+    assert device.stream.counts.macs[0] > 1 << 16
+    found = json.loads(done.out)
+    assert (found["cycles"], found["cycles_per_step"], found["events"]) == (None, None, None)
+    assert found["compared"] == 3000 + 5 * (not error)
+    assert done.code == error
+    assert ("counter of steps is 3001, the reference says 3000" in done.err) == bool(error)
+    table = egru("run", tmp_path / "rtl", "--port", port, "--tokens", 3000).out
+    assert "the counters may have wrapped" in table
+
+
 @pytest.mark.parametrize("temperature", [0, 1.0])
 def test_text_is_written_from_a_prompt(folder: Path, device: ModelDevice, port: str, model: QuantizedModel, temperature: float) -> None:
     command = ("run", folder, "--port", port, "--generate", 30, "--prompt", "ab c", "--temperature", temperature, "--check")
@@ -136,7 +157,7 @@ def test_text_is_written_from_a_prompt(folder: Path, device: ModelDevice, port: 
     written = done.out.split("\n")[0]
     assert written.startswith("ab c")
     assert len(written) == 34
-    assert "38, all equal" in done.out
+    assert "39, all equal" in done.out
     assert device.ends == [34]
     if temperature == 0:
         stream, answer = EventDrivenStream(model), 0

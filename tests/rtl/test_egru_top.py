@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from hls_gen.backend import Backend
+from hls_gen.hardware_config import HardwareConfig
 from sim.benches.egru_top import GENERATED_VARIABLE
 from sim.drivers import Pace
 from sim.runner import library_closure, run_bench
-from sw_model.random_model import random_model
+from sw_model.random_model import RandomModelSpec, random_model
 from tests.equivalence_cases import CASES, FEATURE_CASES, Case, check_prediction, check_wrong_weights, prove, sequences, write_core
 
 
@@ -35,6 +36,16 @@ def test_equals_the_reference(case: Case, tmp_path: Path) -> None:
     # Without a token waiting, a shared engine makes steps to bring those under way to the end, in pairs where another token follows.
     extra = stalled.engine_steps[0] - case.steps
     assert extra > case.steps / 2 if shared else extra == 0
+
+
+def test_narrow_counters_wrap_and_are_added_up(tmp_path: Path) -> None:
+    case = Case("narrow_counters", RandomModelSpec(hidden=(32,), seed=21), HardwareConfig(lanes=(8, 1), counter_bits=16), steps=500)
+    result = prove(case, Backend.RTL, tmp_path / "rtl")
+    model = random_model(case.model)
+    check_prediction(result, model, case.hardware, sequences(case, model))
+    slots = [block.counters["macs"] + block.counters["fetch_slots"] + block.counters["idle_slots"] for block in result.blocks]
+    assert slots[0] == 8 * result.cycles > 3 * 2**case.hardware.counter_bits
+    assert slots[1] == result.cycles
 
 
 @pytest.mark.parametrize(
