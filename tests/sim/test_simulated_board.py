@@ -100,7 +100,7 @@ def test_egru_run_streams_to_it_and_checks(case: Case) -> None:
     command = ("run", case.generated, "--port", "sim", "--baud", BAUD, "--tokens", 60, "--check", "--noise", 0.004, "--json")
     found = egru(*command).json()
     assert found["tokens"] == len(found["answers"]) == 60
-    assert found["compared"] == 60 + 4  # three counters and the last logits
+    assert found["compared"] == 60 + 5  # four counters and the last logits
     assert found["mismatch"] == ""
     assert found["events"] > 0
     assert sum(found["noise"]["to the device"].values()) > 0
@@ -114,7 +114,7 @@ def test_other_weights_are_loaded_over_the_line(case: Case, tmp_path: Path) -> N
     found = egru(
         "run", case.generated, "--port", "sim", "--baud", BAUD, "--load", tmp_path / "other", "--tokens", 40, "--check", "--json"
     ).json()
-    assert (found["compared"], found["mismatch"]) == (44, "")
+    assert (found["compared"], found["mismatch"]) == (45, "")
     ours = EventDrivenStream(case.model)
     logits = [ours.step(token).logits for token in np.random.default_rng(1).integers(case.model.tokens, size=40)]
     assert found["answers"] != [[int(row.argmax()), int(row.max())] for row in logits]
