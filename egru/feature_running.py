@@ -11,7 +11,6 @@ from egru.host import Answer, Counters
 from egru.running import counted
 from egru.stimulus import Inputs, judge
 from sw_model.quantized_model import QuantizedModel
-from sw_model.readout import Readout
 from sw_model.reference import EventDrivenStream
 
 
@@ -154,11 +153,6 @@ def _row(answer: Answer, classes: int) -> np.ndarray:
     row = np.full(classes, answer.logit - 1, np.int64)
     row[answer.symbol] = answer.logit
     return row
-
-
-def needs_logits(readout: Readout) -> bool:
-    """Say whether a read-out needs more of every step than its answer: the class of the largest logit."""
-    return readout.kind in ("mean", "regression") or readout.window > 1
 
 
 def frame_rate(model: QuantizedModel) -> float | None:

@@ -232,7 +232,7 @@ def connected(folder: Path, model: QuantizedModel, target: Target, *, load: bool
         folder: A generated folder; for a port also an exported model, unless ``load``.
         model: The model that answers.
         target: Where it runs.
-        load: Write ``model`` into the device first; else the device must hold it.
+        load: Write ``model`` into the device first; else the device must hold it, or be one that starts without weights.
 
     Raises:
         UserError: When a setting does not fit the port, or a tool that the simulation needs is missing.
@@ -241,17 +241,19 @@ def connected(folder: Path, model: QuantizedModel, target: Target, *, load: bool
     """
     if not 0.0 <= target.noise < 1.0:
         raise UserError(f"noise={target.noise:g}", "is not a share", "use 0 or more and less than 1, e.g. 0.002")
-    writes = load_writes(model, _hardware(folder)) if load else []
+    hardware = _hardware(folder) if load or (folder / HARDWARE_FILE).is_file() else None
+    starts_empty = hardware is not None and hardware["config"]["weights"] == "single-port"
+    writes = load_writes(model, hardware) if hardware is not None and (load or starts_empty) else []
     wanted, event_bits = None if load else model.content_hash(), model.formats.event_bits if model.channels else 0
     if target.port != SIMULATED:
         if target.noise:
             raise UserError("--noise", f"cannot be used with port {target.port}", f"use it with --port {SIMULATED}: it tests the link")
         baud = _board_baud(target.board) if target.baud is None else target.baud
-        with Accelerator.open(target.port, baud, model_hash=wanted, event_bits=event_bits) as accelerator:
-            _load(accelerator, writes, model)
+        with Accelerator.open(target.port, baud, model_hash=wanted, event_bits=event_bits, may_be_empty=starts_empty) as accelerator:
+            _load(accelerator, writes if load or accelerator.info.is_empty else [], model)
             yield _connection(accelerator, folder, target, f"{target.port}, {baud:,} baud")
         return
-    with _simulated(folder, wanted, target, event_bits) as connection:
+    with _simulated(folder, wanted, target, event_bits, may_be_empty=starts_empty) as connection:
         _load(connection.accelerator, writes, model)
         yield connection
 
@@ -290,7 +292,7 @@ def _hardware(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _simulated(folder: Path, model_hash: str | None, target: Target, event_bits: int) -> Iterator[Connection]:
+def _simulated(folder: Path, model_hash: str | None, target: Target, event_bits: int, *, may_be_empty: bool) -> Iterator[Connection]:
     from sim.build_cache import BenchError
     from sim.simulated_board import SimulatedBoard
 
@@ -312,7 +314,7 @@ def _simulated(folder: Path, model_hash: str | None, target: Target, event_bits:
         connection = None
         try:
             transport = SerialTransport(line, board.real_baud, SIMULATION_PATIENCE)
-            with Accelerator(transport, model_hash, event_bits=event_bits) as accelerator:
+            with Accelerator(transport, model_hash, event_bits=event_bits, may_be_empty=may_be_empty) as accelerator:
                 connection = _connection(accelerator, folder, target, f"{target.board}, simulated, behind {board.port}", noise)
                 yield connection
         except LinkError:

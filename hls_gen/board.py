@@ -15,6 +15,7 @@ from hls_gen.pll import PllFamily, find_pll, no_pll
 from hls_gen.pll.settings import Pll
 from hls_gen.render import render_board
 from sw_model.errors import UserError
+from sw_model.quantized_model import QuantizedModel
 from sw_model.strict_toml import StrictModel, read_toml, validate
 
 #: Beside the packages, in a checkout and in an installation alike.
@@ -187,6 +188,12 @@ class Board(StrictModel):
     def constraints_path(self) -> Path:
         """The pin constraints."""
         return self.folder / self.constraints
+
+    def keeping_logits(self, model: QuantizedModel) -> "Board":
+        """Return the board with a link that keeps a step's logits for the host, if ``model``'s read-out cannot do without."""
+        if not isinstance(self.link, UartLink) or model.readout is None or not model.readout.needs_logits:
+            return self
+        return self.model_copy(update={"link": self.link.model_copy(update={"logits": True})})
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class Resource(StrEnum):
     FF = "ff"
     BRAM = "bram"
     DSP = "dsp"
+    SPRAM = "spram"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,9 @@ class Device:
     multiplier: Multiplier
     logic_share: float = 0.85
 
+
+#: Words and bits of a large single-port RAM. Only the iCE40 UltraPlus has them; elsewhere a board's budget says that there are none.
+LARGE_RAM_SHAPE = (16384, 16)
 
 _SHAPES_18K = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 _SHAPES_4K = ((2048, 2), (1024, 4), (512, 8), (256, 16))

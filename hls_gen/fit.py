@@ -153,6 +153,7 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
         UserError: When nothing fits; it says what is needed, what there is, and what would help.
     """
     base = HardwareConfig() if base is None else base
+    board = board.keeping_logits(model)
     options = candidates(model, board.family, activity, base)
     sketches = _Sketches(model, board)
     fitting: list[Fit] = []
@@ -270,7 +271,8 @@ class _Sketches:
 
     def _worst(self, config: HardwareConfig) -> float:
         # Room for other weights is left out: it is rounded up to powers of two, which a mean knows nothing of.
-        config = config.model_copy(update={"weights": "fixed", "weight_capacity": None})
+        if config.weights_may_change:
+            config = config.model_copy(update={"weights": "fixed", "weight_capacity": None})
         key = (config.engines, config.entry_format)
         if key not in self._narrow:
             packed = pack(self._model, config.model_copy(update={"lanes": 1}))
@@ -412,7 +414,14 @@ def _block_ram_remedy(model: QuantizedModel, board: Board, packed: PackedModel) 
     """Say how sparse the model must be, or whether narrower weights do: what the block RAMs would then be is estimated, not known."""
     shapes = block_shapes(packed)
     sparsity = _sparsity_that_fits(model, board, packed, shapes)
-    remedies = [f"prune to >= {sparsity} %"] if sparsity else []
+    remedies = []
+    if board.budget.spram and packed.plan.config.weights == "fixed":
+        single_port = replace(packed.plan, config=packed.plan.config.model_copy(update={"weights": "single-port"}))
+        needed = estimate_shapes(model, single_port, shapes, board.family, link=board.link)
+        if Resource.BRAM not in missing(needed, board):
+            remedies.append(f"use weights=single-port ({needed.bram} block RAMs)")
+    if sparsity:
+        remedies.append(f"prune to >= {sparsity} %")
     if max(block.weight_bits for block in packed.plan.blocks) > SMALL_WEIGHT_BITS:
         narrow, narrow_shapes = _narrower(packed, shapes)
         count = _needed(model, board, narrow, narrow_shapes).bram

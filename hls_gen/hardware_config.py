@@ -45,7 +45,8 @@ class HardwareConfig(BaseModel):
         stream_depth: Events that wait between two layers.
         counter_bits: Width of the performance counters; they wrap.
         weights: ``fixed`` takes every width from the weights themselves; with ``swappable`` (in the finished bitstream) and ``loadable``
-            (over AXI4-Lite) the hardware follows from the model's shape alone, and the weights may be exchanged (docs/weights.md).
+            (over AXI4-Lite) the hardware follows from the model's shape alone, and the weights may be exchanged (docs/weights.md). With
+            ``single-port`` they are as fixed, but in RAM that starts empty, and that the host fills (the SPRAM of the iCE40 UP5K).
         weight_capacity: Entries that a lane holds, one number or one for each block; by default what the model needs, rounded up to whole
             block RAMs. Only for weights that may be exchanged.
     """
@@ -61,12 +62,22 @@ class HardwareConfig(BaseModel):
     entry_format: Literal["single", "gate-group"] = "single"
     stream_depth: int = Field(default=8, ge=2, le=64)
     counter_bits: int = Field(default=40, ge=16, le=64)
-    weights: Literal["fixed", "swappable", "loadable"] = "fixed"
+    weights: Literal["fixed", "swappable", "loadable", "single-port"] = "fixed"
     weight_capacity: Capacity | tuple[Capacity, ...] | None = None
+
+    @property
+    def weights_may_change(self) -> bool:
+        """Whether other weights of the model's shape must fit the hardware."""
+        return self.weights in ("swappable", "loadable")
+
+    @property
+    def starts_empty(self) -> bool:
+        """Whether the host must load the weights before the hardware can work."""
+        return self.weights == "single-port"
 
     @model_validator(mode="after")
     def _capacity_has_a_use(self) -> Self:
-        if self.weight_capacity is not None and self.weights == "fixed":
+        if self.weight_capacity is not None and not self.weights_may_change:
             raise ValueError("weight_capacity is for weights = 'swappable' or 'loadable': give one of them, or leave it out")
         return self
 
@@ -209,7 +220,7 @@ def _require_stream(model: QuantizedModel, config: HardwareConfig) -> None:
     if config.engines == "shared" and len(model.layers) > 1:
         rule = "takes tokens only: events would come between the steps that bring a layer to rest"
         raise UserError(f"engines=shared with {len(model.layers)} layers of a model of features", rule, "use engines=per-layer")
-    if config.weights != "fixed":
+    if config.weights_may_change:
         raise UserError(f"weights={config.weights} of a model of features", "is for models of tokens", "use weights=fixed")
 
 
@@ -330,7 +341,7 @@ def _capacities(config: HardwareConfig, names: list[str]) -> tuple[int | None, .
 
 def _capacity(config: HardwareConfig, name: str, given: int | None, needed: Callable[[], int]) -> int | None:
     """Return the entries of a lane's memory; None when each lane has what it needs."""
-    if config.weights == "fixed":
+    if not config.weights_may_change:
         return None
     count = needed()
     if given is None:
@@ -362,7 +373,7 @@ def _largest_divisor(number: int, limit: int) -> int:
 
 def _sums(layer: QuantizedLayer, config: HardwareConfig) -> np.ndarray:
     """Return a row of weights for every sum: z and r take inputs and recurrence together; gx and gr, kept apart, are bounded by theirs."""
-    if config.weights != "fixed":
+    if config.weights_may_change:
         return _extreme_rows(layer.inputs + layer.neurons, layer.weight_bits)
     merged = np.concatenate([layer.input_weight, layer.recurrent_weight], axis=2)
     return merged.reshape(-1, merged.shape[2])
@@ -384,7 +395,7 @@ def _decoder_accumulator_bits(decoder: QuantizedDecoder, config: HardwareConfig,
             f"exceeds the {LOGIT_BITS}-bit logit stream",
             "train with smaller decoder biases, or use fewer weight or event bits",
         )
-    if config.weights == "fixed":
+    if not config.weights_may_change:
         return needed
     # A bias has as much room as the sum that it is added to.
     bits = _accumulator_bits(_extreme_rows(decoder.weight.shape[1], decoder.weight_bits), None, event_max, product_bits) + 1

@@ -14,11 +14,13 @@ class MemoryImage:
         name: File name without folder or suffix.
         bits: Width of a word.
         words: Non-negative, below ``2**bits``; Python integers, because a word may exceed 64 bits.
+        initial: Whether the hardware starts with them; else it waits for a host that loads them.
     """
 
     name: str
     bits: int
     words: tuple[int, ...]
+    initial: bool = True
 
     def __post_init__(self) -> None:
         """Check that every word fits."""
@@ -28,7 +30,9 @@ class MemoryImage:
             raise ValueError(f"memory {self.name} has a word outside {self.bits} bits")
 
     def files(self) -> dict[str, str]:
-        """Return the files that `egru_rom` reads, contents by name: one, or one per slice of a deep memory."""
+        """Return the files that `egru_rom` reads, contents by name: one, or one per slice of a deep memory; none where it starts empty."""
+        if not self.initial:
+            return {}
         return {
             name: format_words([word >> low & (1 << bits) - 1 for word in self.words], bits)
             for name, low, bits in image_slices(self.name, self.bits, len(self.words))

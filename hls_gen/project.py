@@ -17,6 +17,7 @@ from hls_gen.manifest import Manifest, seal
 from hls_gen.project_descriptions import Contents, descriptions
 from hls_gen.rtl_backend import GeneratedRtl, generate, write_core
 from hls_gen.testbench import TESTBENCH_FOLDER, Stimulus, random_stimulus, testbench_files
+from hls_gen.weight_image import register_writes
 from sw_model.output_folder import staged_folder, write_texts
 from sw_model.quantized_model import QuantizedModel
 
@@ -61,11 +62,10 @@ def write_project(
     generated = generate(model, config)
     stimulus = stimulus or random_stimulus(model)
     added = None if board is None else board_files(board, model, generated, clock_mhz)
+    testbench = testbench_files(model, generated.plan, stimulus, register_writes(generated) if config.starts_empty else ())
     with staged_folder(folder, force=force) as staging:
         write_core(model, generated, staging)
-        write_texts(
-            staging, {f"{TESTBENCH_FOLDER}/{name}": text for name, text in testbench_files(model, generated.plan, stimulus).items()}
-        )
+        write_texts(staging, {f"{TESTBENCH_FOLDER}/{name}": text for name, text in testbench.items()})
         write_texts(staging, {} if added is None else added.files)
         write_texts(staging, descriptions(Contents(model, generated, stimulus, added)))
         board_name, core_mhz = (added.board.name, added.core_mhz) if added else (None, None)

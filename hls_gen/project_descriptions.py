@@ -18,7 +18,7 @@ from hls_gen.memory_image import total_bits
 from hls_gen.registers import Register
 from hls_gen.render import render
 from hls_gen.rtl_backend import HARDWARE_FILE, MEMORY_FOLDER, MODEL_FOLDER, RTL_FOLDER, GeneratedRtl
-from hls_gen.testbench import TESTBENCH_FOLDER, TESTBENCH_MODULE, VECTOR_FILES, Stimulus
+from hls_gen.testbench import LOADS_FILE, TESTBENCH_FOLDER, TESTBENCH_MODULE, VECTOR_FILES, Stimulus
 from hls_gen.vivado import OUTPUT_FOLDER
 from sw_model.macs import layer_weight_densities
 from sw_model.quantized_model import QuantizedModel
@@ -70,6 +70,12 @@ class Contents:
         """Paths of the memory images."""
         return sorted(f"{MEMORY_FOLDER}/{name}" for image in self.generated.memories for name in image.files())
 
+    @property
+    def vectors(self) -> list[str]:
+        """Paths of what the testbench reads."""
+        names = (*VECTOR_FILES, LOADS_FILE) if self.generated.plan.config.starts_empty else VECTOR_FILES
+        return [f"{TESTBENCH_FOLDER}/{name}" for name in names]
+
 
 def descriptions(contents: Contents) -> dict[str, str]:
     """Return the texts by file name."""
@@ -83,7 +89,7 @@ def descriptions(contents: Contents) -> dict[str, str]:
             core=contents.core,
             memories=contents.memories,
             testbench=TESTBENCH_MODULE,
-            vectors=[f"{TESTBENCH_FOLDER}/{name}" for name in VECTOR_FILES],
+            vectors=contents.vectors,
             synthesis=synthesis,
         ),
         README_FILE: _readme(contents, synthesis["remark"] if synthesis else ""),
@@ -178,6 +184,7 @@ def _readme(contents: Contents, synthesis_remark: str) -> str:
         logit_frac=plan.decoder.acc_frac,
         board=board,
         core_mhz=added.core_mhz if added else None,
+        starts_empty=plan.config.starts_empty,
         bitstream=added.bitstream if added else "",
         flash=board.flash if board else (),
         open_flow=tools is not None,

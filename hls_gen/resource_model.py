@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from hls_gen.block_memories import input_rows, lane_memories, place_bits
 from hls_gen.board import Board, Family, Link, UartLink
-from hls_gen.device import DEVICES, Device, DistributedRam, Resource
+from hls_gen.device import DEVICES, LARGE_RAM_SHAPE, Device, DistributedRam, Resource
 from hls_gen.hardware_config import BlockPlan, HardwareConfig, HardwarePlan
 from hls_gen.logic_model import LogicTerm, predict_logic, uart_logic
 from hls_gen.memory_image import address_bits, slice_bits
@@ -56,6 +56,7 @@ class MemoryUse:
         block_rams: Block RAMs that all copies take; 0 where they become distributed RAM or logic.
         tables: Tables that all copies take as distributed RAM.
         flip_flops: Flip-flops that all copies take.
+        large_rams: Large single-port RAMs that all copies take.
     """
 
     block: str
@@ -66,6 +67,7 @@ class MemoryUse:
     block_rams: int
     tables: int = 0
     flip_flops: int = 0
+    large_rams: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class ResourceEstimate:
         dsp: Multipliers.
         memories: Every memory that counts.
         family: Of the part that the units are those of.
+        spram: Large single-port RAMs.
     """
 
     lut: int
@@ -87,6 +90,7 @@ class ResourceEstimate:
     dsp: int
     memories: tuple[MemoryUse, ...]
     family: Family = Family.ECP5
+    spram: int = 0
 
     def of(self, resource: Resource) -> int:
         """Return how much of ``resource`` the core takes."""
@@ -128,8 +132,17 @@ class _Tally:
         """Add memories with contents."""
         if self.weights == "swappable":
             depth = max(depth, LEAST_SWAPPABLE_WORDS)
-        blocks = rom_blocks(self.device, bits, depth, always=self.weights != "fixed")
+        blocks = rom_blocks(self.device, bits, depth, always=self.weights in ("swappable", "loadable"))
         self.uses.append(MemoryUse(block, purpose, copies, bits, depth, copies * blocks))
+
+    def entries(self, block: str, copies: int, bits: int, depth: int) -> None:
+        """Add memories of entries."""
+        if self.weights != "single-port":
+            self.rom(block, "weights", copies, bits, depth)
+            return
+        words, width = LARGE_RAM_SHAPE
+        large = copies * -(-depth // words) * -(-bits // width)
+        self.uses.append(MemoryUse(block, "weights", copies, bits, depth, 0, large_rams=large))
 
     def ram(self, block: str, purpose: str, copies: int, bits: int, depth: int, *, mended: bool = False) -> None:
         """Add memories with a clocked read port."""
@@ -168,7 +181,7 @@ def estimate_resources(
 
 def estimate_on_board(model: QuantizedModel, hardware: HardwareConfig | HardwarePlan | PackedModel, board: Board) -> ResourceEstimate:
     """Estimate what the core of ``model`` takes on ``board``, with the serial link where the board has one; see `estimate_resources`."""
-    return estimate_resources(model, hardware, board.family, link=board.link)
+    return estimate_resources(model, hardware, board.family, link=board.keeping_logits(model).link)
 
 
 def block_shapes(packed: PackedModel) -> tuple[BlockShape, ...]:
@@ -204,6 +217,7 @@ def estimate_shapes(
         dsp=-int(-sum(_products(tally.device, model, block) for block in hardware.blocks) // 1),
         memories=memories,
         family=family,
+        spram=sum(use.large_rams for use in memories),
     )
 
 
@@ -228,7 +242,7 @@ def logic_terms(
         block.lanes * (formats.event_bits + shape.place_bits + address_bits(block.rows))
         for block, shape in zip(hardware.blocks, shapes, strict=True)
     ]
-    small = [use for use in memories if not use.block_rams and not use.tables and not use.flip_flops and use.block != "core"]
+    small = [use for use in memories if not (use.block_rams or use.tables or use.flip_flops or use.large_rams) and use.block != "core"]
     return {
         LogicTerm.CORE: 1,
         LogicTerm.BLOCK: len(hardware.blocks),
@@ -265,8 +279,12 @@ def check_budget(needed: ResourceEstimate, board: Board) -> None:
     """
     lacking = missing(needed, board)
     if lacking:
+        block_ram = "prune more, use fewer weight bits or a smaller model"
+        if board.budget.spram and not needed.spram:
+            block_ram += ", or weights=single-port"
         remedy = {
-            Resource.BRAM: "prune more, use fewer weight bits or a smaller model",
+            Resource.BRAM: block_ram,
+            Resource.SPRAM: "use fewer lanes" if board.budget.spram else "use weights=fixed",
         }.get(next(iter(lacking)), "use fewer lanes or update units")
         raise UserError(
             f"the core needs {describe_need(needed, next(iter(lacking)))}", f"but {describe_board(board, next(iter(lacking)))}", remedy
@@ -295,7 +313,8 @@ def describe_board(board: Board, resource: Resource) -> str:
 
 def describe_amount(family: Family, resource: Resource) -> str:
     """Return what to call ``resource`` behind a number."""
-    return {Resource.BRAM: "block RAMs", Resource.DSP: "multipliers"}.get(resource, DEVICES[family].names[resource])
+    names = {Resource.BRAM: "block RAMs", Resource.DSP: "multipliers", Resource.SPRAM: "256-kbit single-port RAMs"}
+    return names[resource] if resource in names else DEVICES[family].names[resource]
 
 
 def rom_blocks(device: Device, bits: int, depth: int, *, always: bool = False) -> int:
@@ -347,7 +366,7 @@ def _blocks(device: Device, bits: int, depth: int) -> int:
 def _column_memories(tally: _Tally, block: BlockPlan, shape: BlockShape, config: HardwareConfig, event_bits: int) -> None:
     tally.rom(block.name, "directory", 1, block.lanes * shape.place_bits, block.columns)
     for depth in sorted(set(shape.depths)):
-        tally.rom(block.name, "weights", shape.depths.count(depth), shape.entry_bits, depth)
+        tally.entries(block.name, shape.depths.count(depth), shape.entry_bits, depth)
     tally.ram(block.name, "accumulators", 2 * block.lanes, block.acc_bits + 1, max(block.rows, 2) << block.field_bits)
     tally.queue(block.name, "queues", block.lanes, 1 + event_bits + shape.place_bits, config.queue_depth)
     tally.ram(block.name, "counters", 1, config.counter_bits, COUNTER_WORDS, mended=True)

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hls_gen.backend import Backend
 from hls_gen.block_memories import bias_image, hash_image, input_rows, lane_memories, place_bits, table_images, unit_images
@@ -34,12 +34,25 @@ MEMORY_FOLDER = "mem"
 MODEL_FOLDER = "model"
 HARDWARE_FILE = "hardware.json"
 TOP_MODULE = "egru_top"
-# How egru_rom.sv counts the ways in which contents may change.
-WEIGHTS = {"fixed": 0, "swappable": 1, "loadable": 2}
 # Memories by number: what comes first, before those of the blocks.
 HASH_MEMORY, SIGMOID_MEMORY, TANH_MEMORY = range(3)
 # What the load bus can name: bits of a word, words of a memory.
 PART_BITS, MAX_LOADED_BITS, MAX_LOADED_WORDS = 32, 16 * 32, 1 << 16
+
+
+class Contents(NamedTuple):
+    """How the contents of memories may change, as egru_rom.sv counts the ways.
+
+    Attributes:
+        entries: Of the memories of entries.
+        others: Of all others.
+    """
+
+    entries: int
+    others: int
+
+
+CONTENTS = {"fixed": Contents(0, 0), "swappable": Contents(1, 1), "loadable": Contents(2, 2), "single-port": Contents(3, 0)}
 
 
 @dataclass(frozen=True)
@@ -81,8 +94,7 @@ def generate(model: QuantizedModel, config: HardwareConfig) -> GeneratedRtl:
     sources["egru_decoder.sv"] = text
     memories += images
     sources[f"{TOP_MODULE}.sv"] = _top(model, hardware, memories[HASH_MEMORY])
-    if config.weights == "loadable":
-        _check_loadable(memories)
+    _check_loadable([memories[number] for number in loaded_memories(config, memories)])
     return GeneratedRtl(hardware, sources, library_files(sources.values()), tuple(memories))
 
 
@@ -171,6 +183,16 @@ def memory_table(memories: Sequence[MemoryImage]) -> list[dict[str, Any]]:
     return [{"name": image.name, "number": number, "bits": image.bits, "depth": len(image.words)} for number, image in enumerate(memories)]
 
 
+def loaded_memories(config: HardwareConfig, memories: Sequence[MemoryImage]) -> list[int]:
+    """Return the numbers of the memories that a host loads: all of them, the hash and those that start empty, or none."""
+    loaded = [number for number, image in enumerate(memories) if _is_loaded(config, image)]
+    return sorted({HASH_MEMORY, *loaded}) if loaded else []
+
+
+def _is_loaded(config: HardwareConfig, image: MemoryImage) -> bool:
+    return config.weights == "loadable" or not image.initial
+
+
 @dataclass(frozen=True)
 class _LaneFiles:
     entries: int
@@ -203,9 +225,12 @@ def _path(image: MemoryImage) -> str:
     return f"{MEMORY_FOLDER}/{image.name}"
 
 
-def _columns(block: BlockPlan, memories: list[LaneMemory], first_memory: int) -> _Columns:
+def _columns(block: BlockPlan, memories: list[LaneMemory], first_memory: int, config: HardwareConfig) -> _Columns:
     start_bits, count_bits = place_bits(block, memories)
-    entries = [MemoryImage(f"{block.name}_lane{index}_entries", lane.bits, lane.words) for index, lane in enumerate(memories)]
+    entries = [
+        MemoryImage(f"{block.name}_lane{index}_entries", lane.bits, lane.words, not config.starts_empty)
+        for index, lane in enumerate(memories)
+    ]
     words = directory_words(memories, start_bits, count_bits)
     directory = MemoryImage(f"{block.name}_directory", len(memories) * (start_bits + count_bits), words)
     files = [_LaneFiles(len(image.words), _path(image), first_memory + 1 + index) for index, image in enumerate(entries)]
@@ -230,14 +255,12 @@ def _check_loadable(memories: list[MemoryImage]) -> None:
 
 def _load_bits(config: HardwareConfig, images: list[MemoryImage]) -> int:
     """Return the width of the widest word of a block that is loaded, in whole parts."""
-    if config.weights != "loadable":
-        return PART_BITS
-    return max(-(-image.bits // PART_BITS) for image in images) * PART_BITS
+    return max((-(-image.bits // PART_BITS) for image in images if _is_loaded(config, image)), default=1) * PART_BITS
 
 
 def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, first_memory: int) -> tuple[str, list[MemoryImage]]:
     formats, config = model.formats, hardware.config
-    columns = _columns(engine, lane_memories(engine, engine_columns(model, hardware, engine), config), first_memory)
+    columns = _columns(engine, lane_memories(engine, engine_columns(model, hardware, engine), config), first_memory, config)
     units, images = [], list(columns.images)
     for unit in unit_images(model, engine):
         units.append(_UnitFiles(_path(unit.input), _path(unit.reset_bias), _path(unit.threshold), first_memory + len(images)))
@@ -264,7 +287,7 @@ def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, fi
         sigmoid_file=f"{MEMORY_FOLDER}/sigmoid",
         tanh_file=f"{MEMORY_FOLDER}/tanh",
         table_memory=SIGMOID_MEMORY,
-        weights=WEIGHTS[config.weights],
+        weights=CONTENTS[config.weights],
         load_bits=_load_bits(config, images),
     )
     return text, images
@@ -273,7 +296,7 @@ def _engine(model: QuantizedModel, hardware: HardwarePlan, engine: BlockPlan, fi
 def _decoder(model: QuantizedModel, hardware: HardwarePlan, first_memory: int) -> tuple[str, list[MemoryImage]]:
     block = hardware.decoder
     packing = block.parts[0].packing
-    columns = _columns(block, lane_memories(block, decoder_columns(model, hardware), hardware.config), first_memory)
+    columns = _columns(block, lane_memories(block, decoder_columns(model, hardware), hardware.config), first_memory, hardware.config)
     row_bits = address_bits(block.rows)
     order = MemoryImage(
         "decoder_order", address_bits(block.lanes) + row_bits, tuple((packing.lane_of << row_bits | packing.row_of).tolist())
@@ -294,7 +317,7 @@ def _decoder(model: QuantizedModel, hardware: HardwarePlan, first_memory: int) -
         order_file=_path(order),
         bias_file=_path(bias),
         order_memory=first_memory + len(columns.images),
-        weights=WEIGHTS[hardware.config.weights],
+        weights=CONTENTS[hardware.config.weights],
         load_bits=_load_bits(hardware.config, images),
     )
     return text, images
@@ -312,7 +335,7 @@ def _top(model: QuantizedModel, hardware: HardwarePlan, hash_image: MemoryImage)
         formats=model.formats,
         total_lanes=hardware.lanes,
         hash_file=_path(hash_image),
-        weights=WEIGHTS[hardware.config.weights],
+        weights=CONTENTS[hardware.config.weights],
         logit_frac=hardware.decoder.acc_frac,
         stream_depth=hardware.config.stream_depth,
         stream_count_bits=hardware.config.stream_depth.bit_length(),

@@ -1,6 +1,6 @@
 """Testbenches that need nothing but a SystemVerilog simulator, or a C++ compiler: stimulus and the reference's answers are files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from hls_gen.hardware_config import BlockPlan, HardwarePlan
 from hls_gen.input_words import input_words
 from hls_gen.registers import COUNTERS, DEVICE_ID, DEVICE_VERSION, HASH_WORDS, Register, counters_address
 from hls_gen.render import render
+from hls_gen.weight_image import RegisterWrite
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import draw_events
 from sw_model.reference import EventDrivenStream, Step
@@ -18,6 +19,7 @@ TESTBENCH_FOLDER = "tb"
 TESTBENCH_MODULE = "egru_tb"
 TOKENS_FILE, LOGITS_FILE, REGISTERS_FILE = VECTOR_FILES = ("tokens.mem", "logits.mem", "registers.mem")
 EVENTS_FILE = "events.mem"
+LOADS_FILE = "loads.mem"
 CPP_TESTBENCH = f"{TESTBENCH_MODULE}.cpp"
 CPP_VECTOR_FILES = (TOKENS_FILE, EVENTS_FILE, LOGITS_FILE)
 #: What the testbench in C++ finds at a physical index that no neuron has.
@@ -53,8 +55,16 @@ def random_stimulus(model: QuantizedModel) -> Stimulus:
     return Stimulus(tuple(tuple(part.tolist()) for part in np.array_split(inputs, SEQUENCES)), f"random {what}")
 
 
-def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Stimulus) -> dict[str, str]:
-    """Return the testbench in SystemVerilog, file name to text; all names are relative to `TESTBENCH_FOLDER`."""
+def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Stimulus, loads: Sequence[RegisterWrite]) -> dict[str, str]:
+    """Return the testbench in SystemVerilog, file name to text; all names are relative to `TESTBENCH_FOLDER`.
+
+    Args:
+        model: The model.
+        hardware: Its hardware.
+        stimulus: What the testbench shows.
+        loads: What it writes before, where the hardware starts without weights.
+    """
+    writes = "".join(f"{write.address:04x}{word:08x}\n" for write in loads for word in write.words)
     run = _run(model, stimulus)
     registers = _registers(model, hardware, run.stream)
     text = render(
@@ -67,6 +77,7 @@ def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Sti
         logits=len(run.logits),
         classes=model.classes,
         registers=len(registers),
+        loads=writes.count("\n"),
         patience=BASE_PATIENCE + 4 * _stored_weights(model) + MOST_IDLES * model.channels,
         own_events_offset=_counter("own_events", 0) - counters_address(0),
     )
@@ -75,6 +86,7 @@ def testbench_files(model: QuantizedModel, hardware: HardwarePlan, stimulus: Sti
         TOKENS_FILE: "".join(run.words),
         LOGITS_FILE: "".join(run.logits),
         REGISTERS_FILE: "".join(f"{address:04x}{value:08x}\n" for address, value in registers),
+        **({LOADS_FILE: writes} if writes else {}),
     }
 
 

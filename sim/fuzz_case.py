@@ -37,6 +37,8 @@ MOST_LANES = 6
 MOST_SEQUENCES, MOST_STEPS = 4, 32
 #: Share of the groups whose model reads features.
 FEATURE_SHARE = 0.25
+#: Of the groups whose weights are fixed, those that have them in RAM that starts empty.
+SINGLE_PORT_SHARE = 0.15
 #: A comparison that takes longer hangs.
 CHECK_SECONDS = 300.0
 
@@ -146,11 +148,13 @@ def draw_cases(seed: int, group: int, variants: int) -> Iterator[Case]:
     trainable = bool(rng.random() < 0.5)
     model = _draw_feature_model(rng, trainable=trainable) if features else draw_model(rng, trainable=trainable)
     hardware = _draw_hardware(rng, model)
+    if hardware.weights == "fixed" and np.random.default_rng([seed, group, 2]).random() < SINGLE_PORT_SHARE:  # nor is this, likewise
+        hardware = hardware.model_copy(update={"weights": "single-port"})
     for variant in range(variants):
         loaded = None
         if variant:
             other = redraw_values(rng, model, trainable=trainable)
-            if hardware.weights == "fixed":
+            if not hardware.weights_may_change:
                 model = other
             else:
                 other = redraw_weights(rng, other)

@@ -89,11 +89,12 @@ PROOFS: tuple[Proof, ...] = (
             "control_pulses": "soft reset and clear pulse once for each write that asks for them",
             "cycle_counter": "CYCLES is the count of busy cycles since the last clear, modulo 2^CounterBits",
             "step_counter": "STEPS is the count of finished steps since the last clear, modulo 2^CounterBits",
+            "hidden_hash": "with weights in RAM that starts empty, the hash reads 0 unless memory 0 was the last to be loaded",
             "refused_loads": "exactly the accepted writes of LOAD_DATA reach the load bus",
             **_OWN,
         },
         depth=3,
-        shapes=({"Weights": 2}, {"Weights": 0}, {"Blocks": 1, "CountersPerBlock": 16}),
+        shapes=({"Weights": 2}, {"Weights": 0}, {"Weights": 3}, {"Blocks": 1, "CountersPerBlock": 16}),
         fault=Fault("egru_axil_registers", "end else if (s_axil_bready) begin", "end else begin", "stable_write_response"),
     ),
     Proof(

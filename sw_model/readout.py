@@ -55,6 +55,11 @@ class Readout:
         if self.target_scale is not None and not self.target_scale.all():
             raise UserError("target_scale of the read-out", "holds a 0", REMEDY)
 
+    @property
+    def needs_logits(self) -> bool:
+        """Whether it needs more of every step than its answer: the class of the largest logit."""
+        return self.kind in ("mean", "regression") or self.window > 1
+
     def decisions(self, logits: np.ndarray) -> np.ndarray:
         """Decide a sequence's class, or with ``steps`` a class at every step.
 

@@ -116,6 +116,12 @@ CASES = [
         loaded=RandomModelSpec(hidden=(16, 9, 13), density=0.3, weight_bits=4, classes=6, tokens=5, seed=15),
         hls_refuses="engines=shared",
     ),
+    Case(
+        "two_layers_with_weights_in_single_port_ram",
+        RandomModelSpec(hidden=(21, 18), density=0.3, classes=7, tokens=5, seed=23),
+        HardwareConfig(lanes=(4, 3, 2), weights="single-port"),
+        hls_refuses="weights=single-port",
+    ),
 ]
 
 #: Models of features: both encodings, one to three layers, as many bits of a word as there are, one channel, every entry format.
@@ -147,6 +153,12 @@ FEATURE_CASES = [
         HardwareConfig(lanes=(8, 4), queue_depth=7),
         steps=40,
         all_fire=True,
+    ),
+    Case(
+        "features_deep_single_port_ram_groups_of_gates",
+        RandomModelSpec(hidden=(48,), features=6, density=0.5, classes=5, seed=24),
+        HardwareConfig(lanes=1, entry_format="gate-group", weights="single-port"),
+        hls_refuses="weights=single-port",
     ),
 ]
 

@@ -25,7 +25,10 @@ Engines = Annotated[str | None, typer.Option(help="per-layer (if not given): lan
 Packing = Annotated[str | None, typer.Option(help="How rows are dealt to lanes: load (if not given) or interleaved.")]
 EntryFormat = Annotated[str | None, typer.Option(help="single (if not given): an index per weight; gate-group: one for three gates.")]
 Weights = Annotated[
-    str | None, typer.Option(help="fixed (if not given), swappable in the bitstream (egru swap), or loadable over the registers.")
+    str | None,
+    typer.Option(
+        help="fixed (if not given), swappable in the bitstream (egru swap), loadable over the registers, or single-port: in SPRAM."
+    ),
 ]
 WeightCapacity = Annotated[
     str | None, typer.Option(help="Entries per lane, one number or one per block; what the model needs, rounded up, if not given.")

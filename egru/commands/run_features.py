@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from egru.feature_running import frame_rate, needs_logits, pace, report, run_sequences
+from egru.feature_running import frame_rate, pace, report, run_sequences
 from egru.output import CheckFailedError, print_json, progress_bar, progress_console
 from egru.running import WRAPPED, Target, connected
 from egru.stimulus import choose_inputs
@@ -45,7 +45,7 @@ def run_features(folder: Path, model: QuantizedModel, target: Target, options: F
     if inputs.remark:
         progress_console.print(inputs.remark, soft_wrap=True)
     assert model.readout is not None
-    every = options.logits or needs_logits(model.readout)
+    every = options.logits or model.readout.needs_logits
     with connected(folder, model, target, load=options.load) as connection:
         device = connection.accelerator
         with progress_bar() as bar:

@@ -50,6 +50,11 @@ class DeviceInfo:
     tokens: int
     classes: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no weights yet: they are in RAM that starts empty, see `Accelerator.load_weights`."""
+        return not int(self.model_hash, 16)
+
 
 @dataclass(frozen=True)
 class Counters:
@@ -88,6 +93,7 @@ class Accelerator:
         model_hash: Content hash of the model that the device must hold; None for any.
         event_bits: Of a device that reads features, bits of an input event, ``formats.event_bits`` of its model: no register says them,
             nor what it reads. 0 for one that reads tokens.
+        may_be_empty: Take a device that has no weights yet as well; load them before anything else.
 
     Attributes:
         info: What the device says of itself.
@@ -96,11 +102,12 @@ class Accelerator:
         LinkError: When the device is none of ours, has another register map, or holds another model.
     """
 
-    def __init__(self, transport: Transport, model_hash: str | None = None, *, event_bits: int = 0) -> None:
+    def __init__(self, transport: Transport, model_hash: str | None = None, *, event_bits: int = 0, may_be_empty: bool = False) -> None:
         self._transport, self._event_bits = transport, event_bits
         try:
             self.info = self._identify()
-            self._require(model_hash)
+            if not (may_be_empty and self.info.is_empty):
+                self._require(model_hash)
             self.reset()
         except BaseException:
             transport.close()
@@ -108,7 +115,14 @@ class Accelerator:
 
     @classmethod
     def open(
-        cls, port: str, baud: float, *, model_hash: str | None = None, patience: Patience | None = None, event_bits: int = 0
+        cls,
+        port: str,
+        baud: float,
+        *,
+        model_hash: str | None = None,
+        patience: Patience | None = None,
+        event_bits: int = 0,
+        may_be_empty: bool = False,
     ) -> "Accelerator":
         """Open the device at a serial port.
 
@@ -118,11 +132,13 @@ class Accelerator:
             model_hash: Content hash of the model that the device must hold; None for any.
             patience: How long to wait for replies; None suits a real board.
             event_bits: Of a device that reads features; see the class.
+            may_be_empty: Take a device that has no weights yet as well; see the class.
 
         Raises:
             LinkError: When the port cannot be opened, nobody answers, or it is not the device that was expected.
         """
-        return cls(SerialTransport(SerialLine(port, round(baud)), baud, patience), model_hash, event_bits=event_bits)
+        transport = SerialTransport(SerialLine(port, round(baud)), baud, patience)
+        return cls(transport, model_hash, event_bits=event_bits, may_be_empty=may_be_empty)
 
     def __enter__(self) -> "Accelerator":
         """Return the accelerator."""
@@ -158,6 +174,8 @@ class Accelerator:
 
     def load_weights(self, writes: Iterable[tuple[int, Sequence[int]]], model_hash: str | None = None) -> None:
         """Write another model of the same shape into hardware that was generated with ``weights = "loadable"``, and start a new sequence.
+
+        Hardware with ``weights = "single-port"`` gets the weights of its own model so, once after power-up.
 
         Args:
             writes: What `hls_gen.weight_image.load_writes` gives: register addresses, and the words that go to each.
@@ -285,6 +303,9 @@ class Accelerator:
         return events.astype(np.int64)
 
     def _require(self, model_hash: str | None) -> None:
+        if self.info.is_empty:
+            remedy = "give egru run the folder that egru generate wrote, or call load_weights"
+            raise LinkError(f"device at {self.name}", "has no weights yet: they are in RAM that starts empty", remedy)
         if model_hash is not None and self.info.model_hash != model_hash:
             rule = f"holds model {self.info.model_hash[:12]}…, not {model_hash[:12]}…"
             remedy = "load the bitstream that was built for this model, or name the model that is in the device"

@@ -2,7 +2,7 @@
 //
 //   0x000  ID          r    0x45475255, "EGRU"
 //   0x004  VERSION     r    major << 16 | minor << 8 | patch
-//   0x010  MODEL_HASH  r    256 bits, least significant word first, up to 0x02C; memory number 0
+//   0x010  MODEL_HASH  r    256 bits, least significant word first, up to 0x02C; memory number 0. With Weights = 3: 0 until that has been loaded
 //   0x030  CONTROL     rw   bit 0: soft reset of the core, a pulse (reads 0); bit 1: interrupt enable; bit 2: clear all counters, a pulse (reads 0)
 //   0x034  STATUS      r    bit 0: busy: tokens are under way, or lanes walk events of the last step for one to come
 //   0x038  ERRORS      r/w1c  sticky; bit 0: token out of range; bit 1: access to an unmapped address; bit 2: refused load
@@ -13,8 +13,8 @@
 //   0x058  IRQ_STATUS  r/w1c  sticky; bit 0: a sequence has ended. irq_o = IRQ_STATUS[0] and CONTROL[1]
 //   0x05C  TOKENS      r    number of tokens
 //   0x060  CLASSES     r    logits per token
-//   0x064  LOAD_ADDRESS rw  with Weights = 2: {memory number[31:20], parts of a word less 1[19:16], word[15:0]}: where LOAD_DATA begins
-//   0x068  LOAD_DATA   w    with Weights = 2: the next 32 bits of the word, lowest first; after its last part the next word follows. Reads 0
+//   0x064  LOAD_ADDRESS rw  with Weights = 2 or 3: {memory number[31:20], parts of a word less 1[19:16], word[15:0]}: where LOAD_DATA begins
+//   0x068  LOAD_DATA   w    with Weights = 2 or 3: the next 32 bits of the word, lowest first; after its last part the next word follows. Reads 0
 //   0x100 + 0x80*i + 8*k  r  counter k of block i, 64 bits, zero-extended (the layers in their order, then the decoder)
 //
 // Of a 64-bit value, reading the low word takes a copy of the high word, which is what the high word's address returns: the pair is
@@ -99,7 +99,7 @@ module egru_axil_registers #(
   localparam logic [9:0] WordClasses  = 10'h018;
   localparam logic [9:0] WordLoadAddress = 10'h019;
   localparam logic [9:0] WordLoadData = 10'h01A;
-  localparam logic [9:0] WordLast     = (Weights == 2) ? WordLoadData : WordClasses;
+  localparam logic [9:0] WordLast     = (Weights >= 2) ? WordLoadData : WordClasses;
 
   // Words 2, 3 and 15 below the counters are holes.
   function automatic logic is_mapped(input logic [9:0] word);
@@ -136,7 +136,7 @@ module egru_axil_registers #(
 
   // ---- loading --------------------------------------------------------------------------------------------------------------------------
   logic [31:0] load_address;  // as it is read
-  if (Weights == 2) begin : gen_load
+  if (Weights >= 2) begin : gen_load
     logic        load, accepted, last;
     logic [11:0] memory_q;
     logic [3:0]  last_part_q, part_q;
@@ -239,8 +239,21 @@ module egru_axil_registers #(
     if (read_word_q == WordStepsLo)  wide = 64'(steps_q);
   end
 
-  egru_load_port #(.Weights(Weights)) u_load (.clk_i, .rst_ni, .bus_i(load_o), .load_o(hash_load));
-  egru_rom #(.Width(32), .Depth(8), .InitFile(HashFile), .Weights(Weights)) u_hash (
+  // With Weights = 3 the model is known, but single-port RAMs are empty at first: the hash stays out of sight until they have been loaded, and memory 0 last.
+  localparam int unsigned HashWeights = (Weights == 3) ? 0 : Weights;
+  logic hash_stands;
+  if (Weights == 3) begin : gen_unloaded
+    logic loaded_q;
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni)         loaded_q <= 1'b0;
+      else if (load_o[61]) loaded_q <= load_o[59:48] == '0;
+    end
+    assign hash_stands = loaded_q;
+  end else begin : gen_stands
+    assign hash_stands = 1'b1;
+  end
+  egru_load_port #(.Weights(HashWeights)) u_load (.clk_i, .rst_ni, .bus_i(load_o), .load_o(hash_load));
+  egru_rom #(.Width(32), .Depth(8), .InitFile(HashFile), .Weights(HashWeights)) u_hash (
     .clk_i, .addr_i({read_word_q[3], read_word_q[1:0]}), .data_o(hash_word), .load_i(hash_load)
   );
 
@@ -262,7 +275,7 @@ module egru_axil_registers #(
       WordCyclesHi, WordStepsHi: plain = high_q;
       WordCyclesLo, WordStepsLo: low_word = 1'b1;
       default: begin
-        if (read_word_q >= WordHash && read_word_q < WordControl) plain = hash_word;
+        if (read_word_q >= WordHash && read_word_q < WordControl && hash_stands) plain = hash_word;
         if (read_word_q[9:6] != '0) begin
           low_word = !read_word_q[0];
           if (read_word_q[0]) plain = high_q;

@@ -3,7 +3,7 @@
 // `bus_i` is {valid, last, memory, word, data}: a part of 32 bits of word `word` of memory number `memory`, the lowest part first, `last` with the last one. `load_o` is
 // {write, memory, word, data}, one cycle after the last part. A word of P parts stands in the upper 32 * P bits of `data`, so a narrow word needs no part before it; egru_rom takes it from there.
 //
-// Only with Weights = 2; otherwise the bus ends here and `load_o` is 0.
+// Only with Weights = 2 or 3; otherwise the bus ends here and `load_o` is 0.
 module egru_load_port #(
   parameter int unsigned Weights = 0,
   parameter int unsigned LoadBits = 32  // of the widest word, rounded up to whole parts
@@ -13,7 +13,7 @@ module egru_load_port #(
   input  logic [61:0]          bus_i,
   output logic [28+LoadBits:0] load_o
 );
-  if (Weights == 2) begin : gen_load
+  if (Weights >= 2) begin : gen_load
     logic                write_q;
     logic [27:0]         place_q;
     logic [LoadBits-1:0] data_q;

@@ -2,6 +2,7 @@
 
 The launcher (`sim.equivalence`) gives the generated folder and the sequences, of tokens or of input events; each ends with TLAST. It may
 give another model: then the core answers a few tokens with its own model first, is loaded over AXI4-Lite, and is compared with the other.
+A core whose weights are in single-port RAM is loaded with them first, and names no model before.
 """
 
 import json
@@ -54,6 +55,8 @@ async def equals_the_reference(dut: Any) -> None:
     hardware = json.loads((generated / "hardware.json").read_text())
     sequences = json.loads(Path(STIMULUS_FILE).read_text())
     prelude: list[Step] = []
+    empty = hardware["config"]["weights"] == "single-port"
+    writes = load_writes(model, hardware) if empty else []
     if LOADED_VARIABLE in os.environ:
         prelude, _ = _expected(model, [PRELUDE])
         model = QuantizedModel.load(Path(os.environ[LOADED_VARIABLE]))
@@ -87,6 +90,9 @@ async def equals_the_reference(dut: Any) -> None:
     registers.read_if.log.setLevel("WARNING")
 
     await start(dut)
+    if empty:
+        assert await _read_hash(registers) == f"{0:064x}"
+        await _load(registers, writes)
     if prelude:
         source.send(*[(token, 0) for token in PRELUDE])
         await _refuse_a_load(dut, registers)

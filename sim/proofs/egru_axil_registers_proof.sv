@@ -65,7 +65,7 @@ module egru_axil_registers_proof #(
     else if (address < 12'h010) mapped = 1'b0;
     else if (address < 12'h03C) mapped = 1'b1;
     else if (address < 12'h040) mapped = 1'b0;
-    else mapped = address < ((Weights == 2) ? 12'h06C : 12'h064);
+    else mapped = address < ((Weights >= 2) ? 12'h06C : 12'h064);
   endfunction
 
   wire        aw      = awvalid_i && awready;
@@ -74,7 +74,7 @@ module egru_axil_registers_proof #(
   wire        ar      = arvalid_i && arready;
   wire        r       = rvalid && rready_i;
   wire [11:0] awword  = {awaddr_i[11:2], 2'b00};
-  wire        is_load = Weights == 2 && (awword == 12'h064 || awword == 12'h068);
+  wire        is_load = Weights >= 2 && (awword == 12'h064 || awword == 12'h068);
   wire        refused = is_load && (busy_i || wstrb_i != '1);
 
   // what the far side has seen
@@ -86,7 +86,7 @@ module egru_axil_registers_proof #(
   logic [11:0] awaddr_q, araddr_q, read_q;
   logic [7:0]  age_q;
   // what the registers should hold
-  logic        status_q, enable_q, reset_q, clear_q;
+  logic        status_q, enable_q, reset_q, clear_q, loaded_q, loaded_before_q;
   logic [CounterBits-1:0] cycles_q, steps_q, cycles_before_q, steps_before_q;
 
   always_ff @(posedge clk_i) begin
@@ -98,7 +98,7 @@ module egru_axil_registers_proof #(
     {bresp_q, rresp_q, rdata_q} <= {bresp, rresp, rdata};
     {awaddr_q, araddr_q, wdata_q, wstrb_q} <= {awaddr_i, araddr_i, wdata_i, wstrb_i};
     if (!rst_ni) begin
-      {writes_q, reads_q, bwaits_q, rwaits_q, awwaits_q, wwaits_q, arwaits_q, status_q, enable_q, reset_q, clear_q, cycles_q, steps_q, cycles_before_q, steps_before_q} <= '0;
+      {writes_q, reads_q, bwaits_q, rwaits_q, awwaits_q, wwaits_q, arwaits_q, status_q, enable_q, reset_q, clear_q, cycles_q, steps_q, cycles_before_q, steps_before_q, loaded_q, loaded_before_q} <= '0;
     end else begin
       writes_q <= writes_q + 8'(aw) - 8'(b);
       reads_q  <= reads_q + 8'(ar) - 8'(r);
@@ -111,7 +111,8 @@ module egru_axil_registers_proof #(
       clear_q  <= aw && awword == 12'h030 && wstrb_i[0] && wdata_i[2];
       cycles_q <= clear_q ? '0 : cycles_q + CounterBits'(busy_i);
       steps_q  <= clear_q ? '0 : steps_q + CounterBits'(step_i);
-      if (!rvalid) {cycles_before_q, steps_before_q} <= {cycles_q, steps_q};
+      if (load[61]) loaded_q <= load[59:48] == '0;
+      if (!rvalid) {cycles_before_q, steps_before_q, loaded_before_q} <= {cycles_q, steps_q, loaded_q};
     end
   end
 
@@ -135,7 +136,8 @@ module egru_axil_registers_proof #(
       control_pulses:     assert (soft_reset == reset_q && clear == clear_q);
       cycle_counter:      assert (!(rvalid && !rwaits_q && read_q[11:2] == 10'h010) || rdata == 32'(cycles_before_q));
       step_counter:       assert (!(rvalid && !rwaits_q && read_q[11:2] == 10'h012) || rdata == 32'(steps_before_q));
-      refused_loads:      assert (load[61] == (Weights == 2 && aw && awword == 12'h068 && !refused));
+      hidden_hash:        assert (!(Weights == 3 && rvalid && !rwaits_q && read_q >= 12'h010 && read_q < 12'h030) || loaded_before_q || rdata == '0);
+      refused_loads:      assert (load[61] == (Weights >= 2 && aw && awword == 12'h068 && !refused));
       invariant_read:     assert (reads_q == '0 || (word_inside == read_q[11:2] && pending_inside == !rvalid));
       invariant_bits:     assert (status_inside == status_q && enable_inside == enable_q && cycles_inside == cycles_q && steps_inside == steps_q);
       invariant_none:     assert (reads_q != '0 || (!pending_inside && !rvalid));

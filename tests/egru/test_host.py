@@ -225,6 +225,24 @@ def test_weights_are_loaded_and_the_device_must_then_name_the_model() -> None:
             accelerator.load_weights([(0x010, [6])], model_hash="1234")
 
 
+def test_a_device_without_weights_is_taken_only_to_load_them() -> None:
+    empty = {0x010 + 4 * word: 0 for word in range(8)}
+    for wanted in (MODEL_HASH, None):
+        with pytest.raises(LinkError, match=r"has no weights yet: they are in RAM that starts empty; give egru run the folder"):
+            connect(FakeDevice(words=empty), model_hash=wanted)
+    device = FakeDevice(words={**empty, 0x064: 0, 0x068: 0})
+    words = [int(MODEL_HASH, 16) >> 32 * place & 0xFFFF_FFFF for place in range(8)]
+    with connect(device, model_hash=MODEL_HASH, may_be_empty=True) as accelerator:
+        assert accelerator.info.is_empty
+        with pytest.raises(LinkError, match="has no weights yet"):
+            accelerator.load_weights([(0x064, [0x1000])], MODEL_HASH)
+        accelerator.load_weights([(0x068, range(20)), *((0x010 + 4 * place, [word]) for place, word in enumerate(words))], MODEL_HASH)
+        assert not accelerator.info.is_empty
+        assert accelerator.step(3) == answers([3])[0]
+    with pytest.raises(LinkError, match="holds model 0000"):
+        connect(FakeDevice(words={**empty, 0x010: 1}), model_hash=MODEL_HASH, may_be_empty=True)
+
+
 @pytest.mark.parametrize(
     ("words", "what"),
     [

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +18,8 @@ from hls_gen.board import (
     render_top,
 )
 from sw_model.errors import UserError
+from sw_model.random_model import RandomModelSpec, random_model
+from sw_model.readout import Readout
 
 BOARD = "ulx3s_85f"
 BOARDS = {name: load_board(name) for name in known_boards()}
@@ -119,6 +122,18 @@ def test_without_a_pll_the_core_runs_at_the_oscillators_clock() -> None:
     assert "SB_PLL40" not in render_top(board).text
     assert choose_pll(board).core_mhz == board.clock.oscillator_mhz
     assert "SB_PLL40_PAD" in render_top(board, 24.0).text
+
+
+@pytest.mark.parametrize(
+    ("readout", "kept"), [(Readout("mean"), True), (Readout("last"), False), (Readout("steps"), False), (Readout("steps", 5), True)]
+)
+def test_logits_are_kept_where_the_read_out_needs_them(readout: Readout, kept: bool) -> None:
+    model = dataclasses.replace(random_model(RandomModelSpec(hidden=(4,), features=3)), readout=readout)
+    small, large = BOARDS["icebreaker"], BOARDS["ulx3s_85f"]
+    assert (".LogitStore  (1)" in render_top(small.keeping_logits(model)).text) is kept
+    assert ".LogitStore  (1)" in render_top(large.keeping_logits(model)).text
+    assert BOARDS["pynq_z2"].keeping_logits(model) == BOARDS["pynq_z2"]
+    assert small.keeping_logits(random_model(RandomModelSpec(hidden=(4,)))) == small
 
 
 def test_an_added_folder_is_an_added_board(root: Path) -> None:

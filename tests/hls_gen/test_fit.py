@@ -133,6 +133,20 @@ def test_too_few_block_rams_are_refused_with_the_sparsity_and_the_width_that_wou
     assert fit(sparse, board, activity)
 
 
+def test_where_there_is_single_port_ram_it_is_named_and_then_used() -> None:
+    formats = Formats(event_bits=4, state_bits=12, gate_bits=7, preact_bits=10, preact_frac=6)
+    model = random_model(RandomModelSpec(hidden=(48,), tokens=5, classes=6, density=0.9, formats=formats, seed=5))
+    activity = record_activity(model, [[1, 2, 3, 4, 0, 2]])
+    board = load_board("icebreaker")
+    with pytest.raises(UserError, match=r"but board icebreaker has 30; use weights=single-port \((\d+) block RAMs\) or prune to") as error:
+        fit(model, board, activity)
+    found = fit(model, board, activity, HardwareConfig(weights="single-port"))
+    assert found.config.starts_empty
+    assert found.resources.bram <= 30
+    assert f"({found.resources.bram} block RAMs)" in str(error.value)
+    assert 0 < found.resources.spram <= 4
+
+
 def test_what_no_pruning_mends_is_refused_with_the_memory_that_is_too_large() -> None:
     model, activity = case("small")
     with pytest.raises(UserError, match=r"use a smaller model: without any weight it needs \d+ block RAMs \(\d+ for the .* of layer0\)"):

@@ -77,6 +77,22 @@ def test_make_sim_passes_on_every_word_of_the_reference(simulated: Path) -> None
     assert refused > 20
 
 
+def test_make_sim_loads_weights_that_start_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "icebreaker"
+    write_project(MODEL, CONFIG.model_copy(update={"weights": "single-port"}), folder, board=load_board("icebreaker"))
+    assert differences(folder) == []
+    done = make(folder, "sim")
+    assert re.search("^PASS: ", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    assert "tb/loads.mem" in (folder / "README.md").read_text()
+    assert "tb/loads.mem" in (folder / "egru.core").read_text()
+    loads = (folder / "tb" / "loads.mem").read_text().splitlines()
+    # The low bit of every weight of the decoder's last lane, the first memory that is loaded; a line holds an address and a word.
+    after = next(place for place, line in enumerate(loads) if place > 1 and line.startswith("0064"))
+    loads[2:after] = [f"0068{int(line[4:], 16) ^ 1 << 2:08x}" for line in loads[2:after]]
+    (folder / "tb" / "loads.mem").write_text("\n".join(loads) + "\n")
+    assert "FAIL: " in make(folder, "sim").stdout
+
+
 def test_the_environment_of_make_has_not_this_package(simulated: Path) -> None:
     command = ["python3", "-c", "import json; import hls_gen"]
     done = subprocess.run(command, cwd=simulated, env=ENVIRONMENT, capture_output=True, text=True, check=False)

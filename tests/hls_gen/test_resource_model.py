@@ -99,6 +99,9 @@ def test_contents_that_can_be_exchanged_are_in_block_ram_whatever_their_depth() 
         (Family.ECP5, (16, 16), Formats(), HardwareConfig(engines="shared", lanes=(4, 1), entry_format="gate-group")),
         (Family.GW2A, (28, 24), NARROW, HardwareConfig(lanes=(4, 2, 1), counter_bits=24)),
         (Family.ICE40UP, (20,), NARROW, HardwareConfig(lanes=1, queue_depth=6, counter_bits=16)),
+        # 16 bits of an entry in one single-port RAM, 17 in two; no word of them is in block RAM.
+        (Family.ICE40UP, (64,), NARROW, HardwareConfig(lanes=(2, 1), queue_depth=6, counter_bits=16, weights="single-port")),
+        (Family.ICE40UP, (80,), NARROW, HardwareConfig(lanes=1, queue_depth=6, counter_bits=16, weights="single-port")),
         (Family.XC7, (28,), Formats(), HardwareConfig(lanes=(4, 1), weights="swappable")),
         (Family.XCUP, (16, 16), NARROW, HardwareConfig(engines="shared", lanes=(2, 1))),
     ],
@@ -117,7 +120,8 @@ def test_a_whole_core_takes_what_the_synthesis_counts(
     statistics = json.loads((tmp_path / "core" / "stat.json").read_text())
     cells = synthesis_resources(board.toolchain, statistics, NO_NETLIST)
     found = estimate_resources(model, config, family)
-    assert (found.bram, found.dsp) == (cells.bram, cells.dsp)
+    assert (found.bram, found.dsp, found.spram) == (cells.bram, cells.dsp, cells.spram)
+    assert (found.spram > 0) == (config.weights == "single-port")
     assert found.bram == sum(use.block_rams for use in found.memories)
     if board.toolchain is not Toolchain.ICE40:
         tables = {name: count for name, count in statistics["design"]["num_cells_by_type"].items() if name.startswith(DISTRIBUTED)}
@@ -144,6 +148,12 @@ def test_a_core_that_a_board_cannot_hold_is_refused_by_name() -> None:
         UserError, match=r"the core needs 61 block RAMs \(57 for the weights of layer0\) but board ulx3s_85f has 30; prune more"
     ):
         check_budget(ResourceEstimate(900, 1, 61, 11, memories), board)
+    with pytest.raises(UserError, match=r"the core needs 2 256-kbit single-port RAMs but board ulx3s_85f has 0; use weights=fixed"):
+        check_budget(ResourceEstimate(1, 1, 31, 1, (), spram=2), board)
+    with pytest.raises(UserError, match=r"the core needs 6 256-kbit single-port RAMs but board icebreaker has 4; use fewer lanes"):
+        check_budget(ResourceEstimate(1, 1, 30, 1, (), spram=6), load_board("icebreaker"))
+    with pytest.raises(UserError, match=r"but board icebreaker has 30; prune more, .* or weights=single-port"):
+        check_budget(ResourceEstimate(1, 1, 61, 1, memories), load_board("icebreaker"))
     with pytest.raises(UserError, match=r"the core needs 40 multipliers but board ulx3s_85f has 10; use fewer lanes"):
         check_budget(ResourceEstimate(1, 1, 61, 40, memories), board)
     with pytest.raises(UserError, match=r"needs 3,000 LUT4 but board ulx3s_85f has 1,000, of which 850 can be filled; use fewer lanes"):

@@ -167,6 +167,29 @@ def test_a_host_writes_every_word_of_every_memory() -> None:
     assert writes[-3].words[0] >> 20 == 0
 
 
+def test_of_weights_that_start_empty_a_host_writes_the_entries_and_the_hash(tmp_path: Path) -> None:
+    config = HardwareConfig(lanes=(4, 2, 3), weights="single-port")
+    generated = write(MODEL, config, tmp_path / "rtl")
+    hardware = describe(MODEL, generated)
+    writes = load_writes(MODEL, hardware)
+    loaded = [write.words[0] >> 20 for write in writes[1:-1:2]]
+    names = [memory["name"] for memory in hardware["memories"]]
+    assert {names[number] for number in loaded} == {"model_hash", *(name for name in names if name.endswith("_entries"))}
+    assert len(loaded) == 4 + 2 + 3 + 1
+    assert loaded[-1] == 0
+    for number, data in zip(loaded, writes[2:-1:2], strict=True):
+        assert data.words == generated.memories[number].words
+    # Nothing of what the host loads stands in the bitstream, all else is as with fixed weights.
+    fixed = write(MODEL, config.model_copy(update={"weights": "fixed"}), tmp_path / "fixed")
+    files, others = ({path.name: path.read_bytes() for path in (tmp_path / name / "mem").iterdir()} for name in ("rtl", "fixed"))
+    assert files == {name: words for name, words in others.items() if "_entries" not in name}
+    assert [block.acc_bits for block in generated.plan.blocks] == [block.acc_bits for block in fixed.plan.blocks]
+    with pytest.raises(UserError, match=rf"a design with weights=single-port was made for model {MODEL.content_hash()[:12]}, not for"):
+        load_writes(random_model(replace(SPEC, seed=2)), hardware)
+    with pytest.raises(ValidationError, match="weight_capacity is for weights = 'swappable' or 'loadable'"):
+        HardwareConfig(weights="single-port", weight_capacity=100)
+
+
 def test_memories_that_cannot_be_loaded_are_refused() -> None:
     wide = random_model(RandomModelSpec(hidden=(64,), classes=64, density=0.05))
     with pytest.raises(UserError, match=r"memory layer0_directory of \d+ bits exceeds the 512 that can be loaded; use fewer lanes"):

@@ -3,9 +3,9 @@ import pytest
 from sim.benches.load_port import WORDS, launch
 
 
-@pytest.mark.parametrize("load_bits", [32, 160])
-def test_words_arrive_whole(load_bits: int) -> None:
-    assert launch(2, load_bits).report["words"] == WORDS
+@pytest.mark.parametrize(("weights", "load_bits"), [(2, 32), (2, 160), (3, 64)])
+def test_words_arrive_whole(weights: int, load_bits: int) -> None:
+    assert launch(weights, load_bits).report["words"] == WORDS
 
 
 def test_without_loading_the_bus_ends_here() -> None:

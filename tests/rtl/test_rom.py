@@ -17,7 +17,7 @@ from sim.benches.rom import launch
         (19, 9000, 19),
     ],
 )
-@pytest.mark.parametrize("weights", [0, 2])
+@pytest.mark.parametrize("weights", [0, 2, 3])
 def test_rom(width: int, depth: int, slices: int, weights: int) -> None:
     report = launch(width, depth, slices, weights).report
     assert report["written"] >= depth * 3 // 4

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egru.host import SIMULATION_PATIENCE, Accelerator
+from egru.host import SIMULATION_PATIENCE, Accelerator, LinkError
 from hls_gen.board import load_board
 from hls_gen.hardware_config import HardwareConfig
 from hls_gen.project import write_project
@@ -52,6 +52,20 @@ def test_every_answer_logit_and_counter_is_the_reference_s(generated: Path) -> N
     assert (counters.steps, counters.events) == (60, sum(work.events))
     assert counters.macs == sum(work.macs) + work.decoder_macs
     assert counters.blocks[0]["input_events"] == np.count_nonzero(frames)
+
+
+def test_weights_that_start_empty_are_loaded_by_the_commands(tmp_path: Path) -> None:
+    model = listening_model("dense", "mean")
+    write_project(model, HardwareConfig(lanes=1, weights="single-port"), tmp_path / "rtl", board=load_board("icebreaker"))
+    found = egru("run", tmp_path / "rtl", "--port", "sim", "--frames", 8, "--check", "--noise", 0.001, "--json").json()
+    assert (found["frames"], found["mismatches"]) == (8, 0)
+    assert found["compared"] == 8 * 2 + 4  # every row of logits: the small board keeps them, as the read-out needs them
+    with SimulatedBoard(tmp_path / "rtl") as board, pytest.raises(LinkError, match="has no weights yet"):
+        Accelerator.open(board.port, board.real_baud, model_hash=model.content_hash(), patience=SIMULATION_PATIENCE)
+    with SimulatedBoard(tmp_path / "rtl") as board:
+        # As at a port with a cable.
+        done = egru("run", tmp_path / "rtl", "--port", board.port, "--baud", round(board.real_baud), "--frames", 2, "--check")
+    assert done.code == 0, done.err
 
 
 def test_the_commands_check_it_on_a_noisy_line_and_listen_to_it(generated: Path, tmp_path: Path) -> None:

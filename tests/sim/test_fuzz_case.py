@@ -35,7 +35,7 @@ def test_the_draws_span_what_a_user_can_choose(drawn: list[list[Case]]) -> None:
     cases = [case for group in drawn for case in group]
     hardware = [case.hardware for case in cases]
     assert {h.engines for h in hardware} == {"per-layer", "shared"}
-    assert {h.weights for h in hardware} == {"fixed", "swappable", "loadable"}
+    assert {h.weights for h in hardware} == {"fixed", "swappable", "loadable", "single-port"}
     assert {h.packing for h in hardware} == {"load", "interleaved"}
     assert {h.entry_format for h in hardware} == {"single", "gate-group"}
     assert {6} <= {h.queue_depth for h in hardware}
