@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: ``egru-delta`` is an EGRU whose inputs are coded as events (send-on-delta), ``egru-small`` one made for the smallest board.
-EventCell = Literal["egru", "egru-delta", "egru-small"]
+#: ``egru-delta`` is an EGRU whose inputs are coded as events (send-on-delta).
+EventCell = Literal["egru", "egru-delta"]
 Cell = Literal[EventCell, "gru"]
 #: ``weight_bits`` of a network that is not quantised.
 FLOAT_BITS = 32
 Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 #: A folder of runs that differ in their seed alone: CELL-DENSITY-BITS.
-ENTRY = re.compile(r"(?P<cell>egru-delta|egru-small|egru|gru)-(?P<density>[0-9.]+)-(?P<bits>\d+)")
+ENTRY = re.compile(r"(?P<cell>egru-delta|egru|gru)-(?P<density>[0-9.]+)-(?P<bits>\d+)")
 #: Frames per second where a data set does not say. Of the spoken digits a median one has 39 frames, which at 100 frames per second is
 #: the length of a spoken digit; fewer frames per second would leave more time for each.
 ASSUMED_FRAME_RATES = {"spoken-arabic-digits": 100.0}

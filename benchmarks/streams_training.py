@@ -95,9 +95,7 @@ def recipe_digest(recipe: Recipe) -> str:
 class Series:
     """All networks of one seed."""
 
-    def __init__(
-        self, recipe: Recipe, name: str, source: str, checkpoints: Path, runs: Path, jobs: int = 1, cell: EventCell = "egru"
-    ) -> None:
+    def __init__(self, recipe: Recipe, name: str, source: str, checkpoints: Path, runs: Path, jobs: int = 1) -> None:
         """Read the data.
 
         Args:
@@ -107,7 +105,6 @@ class Series:
             checkpoints: Folder that the phases' checkpoints go to.
             runs: Folder of the records.
             jobs: Threads of the integer reference.
-            cell: What the runs are called.
 
         Raises:
             UserError: When the data cannot be read, or is no classification.
@@ -117,7 +114,7 @@ class Series:
             raise UserError(f"data set {self._dataset.name}", "is no classification", "give one with classes")
         self._recipe, self._name, self._source, self._jobs = recipe, name, source, jobs
         self._seed = recipe.dense.seed
-        self._cell: EventCell = cell
+        self._cell: EventCell = "egru-delta" if recipe.dense.features.encoding == "delta" else "egru"
         self._checkpoints = checkpoints / self._dataset.name / f"{self._cell}-seed{self._seed}"
         self._runs = runs / self._dataset.name
 
@@ -207,14 +204,13 @@ def run(
     branch: Annotated[list[str] | None, typer.Option(help="DENSITY:BITS; repeatable. Five of them if not given.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     jobs: Annotated[int, typer.Option(help="Threads of the integer reference.", min=1)] = 1,
-    cell: Annotated[EventCell, typer.Option(help="What the runs are called.")] = "egru",
 ) -> None:
     """Train, prune, quantise, export and measure the networks of one seed."""
     with errors_to_exit_codes():
         branches = [Branch.parse(given) for given in branch or BRANCHES]
         settings = on_device(overridden(load_recipe(recipe), None, seed), device)
         require_device(settings.dense, features=True)
-        Series(settings, Path(recipe).stem, data, out, runs, jobs, cell).run(branches)
+        Series(settings, Path(recipe).stem, data, out, runs, jobs).run(branches)
 
 
 def on_device(recipe: Recipe, device: str) -> Recipe:
