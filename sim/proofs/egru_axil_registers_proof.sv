@@ -50,6 +50,8 @@ module egru_axil_registers_proof #(
   (* hierconn *) wire       \u_dut.irq_enable_q ;
   (* hierconn *) wire [CounterBits-1:0] \u_dut.cycles_q ;
   (* hierconn *) wire [CounterBits-1:0] \u_dut.steps_q ;
+  (* hierconn *) wire        \u_dut.hash_stands ;
+  wire       loaded_inside  = \u_dut.hash_stands ;
   wire       status_inside  = \u_dut.irq_status_q ;
   wire       enable_inside  = \u_dut.irq_enable_q ;
   wire [CounterBits-1:0] cycles_inside = \u_dut.cycles_q ;
@@ -140,6 +142,7 @@ module egru_axil_registers_proof #(
       refused_loads:      assert (load[61] == (Weights >= 2 && aw && awword == 12'h068 && !refused));
       invariant_read:     assert (reads_q == '0 || (word_inside == read_q[11:2] && pending_inside == !rvalid));
       invariant_bits:     assert (status_inside == status_q && enable_inside == enable_q && cycles_inside == cycles_q && steps_inside == steps_q);
+      invariant_loaded:   assert (Weights != 3 || loaded_inside == loaded_q);
       invariant_none:     assert (reads_q != '0 || (!pending_inside && !rvalid));
       invariant_age:      assert (!(reads_q != '0 && !rvalid) || (age_q != '0 && age_q < due && age_q + 8'(wait_inside) + 8'd1 == due));
     end
