@@ -7,6 +7,8 @@ A folder RUNS holds, and nothing else is read there:
     DATASET/CELL-DENSITY-BITS/BOARD/rtl/         ``egru generate`` of one of these models
     DATASET/CELL-DENSITY-BITS/BOARD/simulation/  ``egru simulate`` of it
     DATASET/CELL-DENSITY-BITS/BOARD/build/       ``egru build`` of it
+    DATASET/CELL-DENSITY-BITS/hls/source/        ``egru generate --backend hls`` of one of these models
+    DATASET/CELL-DENSITY-BITS/hls/simulation/    ``egru simulate`` of it
 
 Every file must belong to its place: records to folder, seed and data set, models and generated hardware to records by their content hash,
 simulations and builds to that hardware by its memory images. A run replaces the one of the same data set, cell, density and bits.
@@ -30,6 +32,7 @@ from benchmarks.streams_results import (
     ENTRY,
     FLOAT_BITS,
     HardwareFigures,
+    HlsFigures,
     Results,
     StreamRecord,
     StreamRun,
@@ -51,10 +54,20 @@ from sw_model.quantized_model import QuantizedModel
 RESULT_FILE = Path("benchmarks/results/streams.json")
 PAGE = "streams_results.md"
 RTL, SIMULATION, BUILD = "rtl", "simulation", "build"
+HLS, SOURCE = "hls", "source"
 #: By which a density may be above what was asked for; what quantisation rounds to zero makes it less.
 DENSITY_ROUNDING = 0.005
 
 RecordT = TypeVar("RecordT", StreamRecord, GruRecord)
+
+
+class Decided(BaseModel):
+    """What is read of the decisions in a simulation's file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decisions: int
+    accuracy: float
 
 
 class Simulated(BaseModel):
@@ -62,11 +75,15 @@ class Simulated(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    backend: Backend
+
     timing: str
     lanes: int
     cycles_per_step: float
     steps: int
+    values: int
     mismatches: int
+    features: Decided
 
 
 class Built(BaseModel):
@@ -161,6 +178,7 @@ def _egru(folder: Path) -> StreamRun:
         seconds=statistics.fmean(sum(phase.seconds for phase in record.phases) for record in records),
         trained_on=_joined(record.hardware for record in records),
         **_first_board(hardware),
+        hls=_hls(folder / HLS, records) if (folder / HLS).is_dir() else None,
     )
 
 
@@ -231,6 +249,7 @@ def _hardware(folder: Path, hashes: Sequence[str], frame_rate: float | None) -> 
     model_hash = generated.model.content_hash()
     _require(model_hash in hashes, folder / RTL, "was generated of another model than those beside it")
     simulated = _outcome(folder, SIMULATION, SIMULATION_FILE, Simulated, "simulate")
+    _require(simulated.backend is Backend.RTL, folder / SIMULATION, "is none of RTL")
     _require(simulated.timing == "measured", folder / SIMULATION, "has no measured clock cycles")
     figures: dict[str, Any] = {
         "board": board.name,
@@ -239,6 +258,7 @@ def _hardware(folder: Path, hashes: Sequence[str], frame_rate: float | None) -> 
         "cycles_per_frame": simulated.cycles_per_step,
         "frames_compared": simulated.steps,
         "mismatches": simulated.mismatches,
+        "decisions_compared": simulated.features.decisions,
     }
     if (folder / BUILD).is_dir():
         built = _outcome(folder, BUILD, BUILD_FILE, Built, "build")
@@ -257,6 +277,28 @@ def _hardware(folder: Path, hashes: Sequence[str], frame_rate: float | None) -> 
             "real_time_factor": None if frame_rate is None else 1e6 / frame_rate / latency,
         }
     return HardwareFigures(**figures)
+
+
+def _hls(folder: Path, records: Sequence[StreamRecord]) -> HlsFigures:
+    model_hash = read_generated(folder / SOURCE, Backend.HLS).model.content_hash()
+    evaluation = next((record.evaluation for record in records if record.model_hash == model_hash), None)
+    _require(evaluation is not None, folder / SOURCE, "was generated of another model than those beside it")
+    assert evaluation is not None
+    command = f"egru simulate {folder / SOURCE} --out {folder / SIMULATION}"
+    simulated = require_results(folder / SIMULATION / SIMULATION_FILE, Simulated, command)
+    _require(simulated.backend is Backend.HLS, folder / SIMULATION, "is none of HLS C++")
+    whole = (simulated.features.decisions, simulated.steps) == (evaluation.sequences, evaluation.frames)
+    # The file does not name the model; what it decided must be what that model decides.
+    same = not whole or simulated.features.accuracy == evaluation.accuracy
+    _require(same, folder / SIMULATION, "decided otherwise than the model beside it")
+    return HlsFigures(
+        model_hash=model_hash,
+        decisions_compared=simulated.features.decisions,
+        frames_compared=simulated.steps,
+        values_compared=simulated.values,
+        mismatches=simulated.mismatches,
+        whole_split=whole,
+    )
 
 
 OutcomeT = TypeVar("OutcomeT", Simulated, Built)

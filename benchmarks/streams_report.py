@@ -37,9 +37,13 @@ HOW = """\
 python -m benchmarks.streams_training --data runs/digits --recipe spoken_digits --seed 1 --runs runs/streams/runs
 python -m benchmarks.gru_baseline --data runs/digits --hidden 128 --seed 1 --runs runs/streams/runs
 cd runs/streams/runs/spoken-arabic-digits/egru-0.1-8
-egru generate seed1-model --board icebreaker --fit --out icebreaker/rtl
-egru simulate icebreaker/rtl --data DATA --out icebreaker/simulation
-egru build icebreaker/rtl --board icebreaker --out icebreaker/build
+egru generate seed1-model --board icebreaker --fit --weights single-port --event-queue-depth 8 --stream-depth 2 \\
+  --clock-mhz 30 --out icebreaker/rtl
+egru simulate icebreaker/rtl --data DATA --sequences 60 --out icebreaker/simulation
+egru build icebreaker/rtl --board icebreaker --clock-mhz 30 --out icebreaker/build
+egru generate seed1-model --board tang_nano_20k --lanes 4,1 --out tang_nano_20k/rtl   # and so on
+egru generate seed1-model --backend hls --lanes 4,1 --out hls/source
+egru simulate hls/source --data DATA --sequences 2200 --out hls/simulation
 python -m benchmarks.streams --runs runs/streams/runs --data runs/digits --report docs
 ```
 """
@@ -110,7 +114,7 @@ def _hardware(runs: Sequence[StreamRun]) -> str:
     found = [(run, hardware) for run in runs for hardware in run.hardware]
     if not found:
         return "No hardware of these networks has been measured yet.\n\n"
-    figures = ("cycles", "LUT", "block RAM", "clock MHz", "board's MHz", "µs", "times real time")
+    figures = ("cycles", "LUT", "block RAM", "SPRAM", "clock MHz", "board's MHz", "µs", "times real time")
     header = ("network", "board", "lanes", "frames compared", *figures)
     rows = []
     for run, hardware in found:
@@ -118,6 +122,7 @@ def _hardware(runs: Sequence[StreamRun]) -> str:
             (hardware.cycles_per_frame, ".1f"),
             (hardware.luts, ",.0f"),
             (hardware.block_rams, ",.0f"),
+            (hardware.large_rams, ",.0f"),
             (hardware.fmax_mhz, ".1f"),
             (hardware.target_mhz, "g"),
             (hardware.latency_us, ".1f"),
@@ -125,7 +130,7 @@ def _hardware(runs: Sequence[StreamRun]) -> str:
         )
         rows.append(
             (
-                f"{run.cell.upper()}, {100 * run.weight_density:g} % of the weights, {run.weight_bits} bits",
+                _named(run),
                 hardware.board,
                 str(hardware.lanes),
                 f"{hardware.frames_compared:,}, {hardware.mismatches} differ",
@@ -135,7 +140,24 @@ def _hardware(runs: Sequence[StreamRun]) -> str:
     words = HARDWARE
     if (assumed := ASSUMED_FRAME_RATES.get(runs[0].dataset)) is not None:
         words += f" The data set does not say its frame rate: real time is\ntaken as {assumed:g} frames per second."
-    return f"{words}\n\n{markdown_table(header, rows)}\n"
+    return f"{words}\n\n{markdown_table(header, rows)}\n{_hls(runs)}"
+
+
+def _hls(runs: Sequence[StreamRun]) -> str:
+    lines = []
+    for run in runs:
+        if run.hls is not None:
+            what = "all" if run.hls.whole_split else "some"
+            lines.append(
+                f"As HLS C++, in C simulation, {_named(run)}: {what} {run.hls.decisions_compared:,} test sequences,\n"
+                f"{run.hls.frames_compared:,} frames, {run.hls.values_compared:,} values compared with the reference, "
+                f"{run.hls.mismatches} differ.\n\n"
+            )
+    return "".join(lines)
+
+
+def _named(run: StreamRun) -> str:
+    return f"{run.cell.upper()}, {100 * run.weight_density:g} % of the weights, {run.weight_bits} bits"
 
 
 def _targets(targets: Sequence[Target]) -> str:

@@ -124,6 +124,7 @@ class HardwareFigures(_Strict):
         cycles_per_frame: In RTL simulation of test sequences, everything counted.
         frames_compared: Frames of it, every event and logit equal to the reference.
         mismatches: Values that differed.
+        decisions_compared: Of the frames: sequences where the read-out decides once, at the end.
         fmax_mhz: Clock after place and route, median of the placer seeds; as all that follows None where it was not built.
         placer_seeds: How many.
         target_mhz: Clock that the board gives the core.
@@ -142,6 +143,7 @@ class HardwareFigures(_Strict):
     cycles_per_frame: float
     frames_compared: int
     mismatches: int
+    decisions_compared: int
     fmax_mhz: float | None = None
     placer_seeds: int | None = None
     target_mhz: float | None = None
@@ -152,6 +154,26 @@ class HardwareFigures(_Strict):
     large_rams: int | None = None
     latency_us: float | None = None
     real_time_factor: float | None = None
+
+
+class HlsFigures(_Strict):
+    """C simulation of a run's model as HLS C++.
+
+    Attributes:
+        model_hash: Of the model.
+        decisions_compared: As in `HardwareFigures`.
+        frames_compared: Frames, every event and logit compared with the reference.
+        values_compared: These and everything else that was.
+        mismatches: Values that differed.
+        whole_split: Whether these are all test sequences.
+    """
+
+    model_hash: Sha256
+    decisions_compared: int
+    frames_compared: int
+    values_compared: int
+    mismatches: int
+    whole_split: bool
 
 
 class StreamRun(_Strict):
@@ -188,6 +210,7 @@ class StreamRun(_Strict):
         board: Name of the first of ``hardware``; as all that follows None where no hardware was made.
         lanes: This and all that follows: of the first of ``hardware``.
         hardware: Every board.
+        hls: One of its models as HLS C++; None where there is none.
     """
 
     dataset: str
@@ -226,6 +249,7 @@ class StreamRun(_Strict):
     latency_us: float | None = None
     real_time_factor: float | None = None
     hardware: list[HardwareFigures] = []
+    hls: HlsFigures | None = None
 
     @property
     def key(self) -> tuple[str, str, float, int]:

@@ -8,6 +8,8 @@ from benchmarks.streams_results import FLOAT_BITS, Results, Target
 DIGITS, COMMANDS = "spoken-arabic-digits", "arabic-speech-commands"
 #: The quantised network that goes into hardware.
 DENSITY, BITS = 0.1, 8
+#: Utterances on which RTL must at least be equal to the reference; HLS on all that there are.
+UTTERANCES = 50
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ def _targets(results: Results, dataset: str, aims: Aims) -> list[Target]:
         if aims.real_time is not None:
             factor = None if hardware is None else hardware.real_time_factor
             found.append(_target(dataset, f"times as fast as real time on {board}", aims.real_time, factor, at_least=True))
+    for board in aims.boards:
+        hardware = None if sparse is None else sparse.on(board)
+        equal = None if hardware is None else 0 if hardware.mismatches else hardware.decisions_compared
+        found.append(_target(dataset, f"utterances in RTL for {board}, every value equal", UTTERANCES, equal, at_least=True))
+    hls = None if sparse is None else sparse.hls
+    all_equal = None if hls is None else int(hls.whole_split and not hls.mismatches)
+    found.append(_target(dataset, "every test utterance in HLS C++, every value equal", 1, all_equal, at_least=True))
     return found
 
 

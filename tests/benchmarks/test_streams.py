@@ -15,10 +15,11 @@ from benchmarks import gru_baseline, streams, streams_training
 from benchmarks.results_file import require_results
 from benchmarks.streams import PAGE, RESULT_FILE, collect
 from benchmarks.streams_report import page
-from benchmarks.streams_results import HardwareFigures, Results, StreamRecord, StreamRun
+from benchmarks.streams_results import HardwareFigures, HlsFigures, Results, StreamRecord, StreamRun
 from benchmarks.streams_targets import COMMANDS, DIGITS, targets
 from benchmarks.streams_training import Branch
 from hls_gen.hardware_config import HardwareConfig
+from hls_gen.hls_project import write_hls_project
 from hls_gen.rtl_backend import write
 from sw_model.errors import UserError
 from sw_model.feature_dataset import FeatureDataset, write_dataset
@@ -203,12 +204,16 @@ def test_runs_of_other_data_are_refused(runs: Path, signs: FeatureDataset) -> No
         collect(runs, {"signs": "0" * 64})
 
 
+SIMULATED = {"lanes": 5, "cycles_per_step": 120.0, "steps": 70, "values": 900, "mismatches": 0, "log": "left out"}
+SIMULATED |= {"features": {"decisions": 6, "right": 5, "accuracy": 5 / 6}}
+
+
 @pytest.fixture
 def hardware(runs: Path) -> Path:
     """Generated hardware of a run, with outcomes as commands leave them."""
     folder = runs / "signs" / "egru-0.3-4" / "icebreaker"
     write(QuantizedModel.load(folder.parent / "seed2-model"), HardwareConfig(lanes=(2, 2)), folder / "rtl")
-    simulated = {"timing": "measured", "lanes": 5, "cycles_per_step": 120.0, "steps": 70, "mismatches": 0, "log": "left out"}
+    simulated = SIMULATED | {"backend": "rtl", "timing": "measured"}
     built = {"board": "icebreaker", "fmax_mhz": 30.0, "fmax_mhz_per_seed": {"1": 29.0, "2": 30.0, "3": 31.0}, "target_mhz": 12.0}
     built |= {"lut": 4000, "ff": 2000, "bram": 20, "dsp": 4, "spram": 1}
     for part, name, content in (("simulation", "simulation.json", simulated), ("build", "build.json", built)):
@@ -245,6 +250,27 @@ def test_hardware_of_another_model_is_refused(hardware: Path, runs: Path) -> Non
         collect(runs, {})
 
 
+def test_hls_is_that_of_a_run(runs: Path) -> None:
+    folder = runs / "signs" / "egru-0.3-4" / "hls"
+    model, evaluation = QuantizedModel.load(folder.parent / "seed2-model"), record(runs, "egru-0.3-4", 2).evaluation
+    write_hls_project(model, HardwareConfig(lanes=2), folder / "source")
+    (folder / "simulation").mkdir()
+
+    def simulated(**features: float) -> None:
+        found = SIMULATED | {"backend": "hls", "timing": "estimated", "steps": evaluation.frames, "features": features}
+        (folder / "simulation" / "simulation.json").write_text(json.dumps(found))
+
+    simulated(decisions=evaluation.sequences, accuracy=evaluation.accuracy)
+    found = next(run for run in collect(runs, {}) if run.hls)
+    assert found.hls is not None
+    assert (found.hls.model_hash, found.hls.whole_split, found.hls.values_compared) == (model.content_hash(), True, 900)
+    simulated(decisions=evaluation.sequences - 1, accuracy=0.25)
+    assert not next(run.hls for run in collect(runs, {}) if run.hls).whole_split
+    simulated(decisions=evaluation.sequences, accuracy=evaluation.accuracy / 2)
+    with pytest.raises(UserError, match="decided otherwise than the model beside it"):
+        collect(runs, {})
+
+
 def a_run(dataset: str, density: float, bits: int, accuracy: float, **more: Any) -> StreamRun:
     given: dict[str, Any] = {"cell": "egru", "phase": "qat", "accuracy_std": None, "accuracies": [accuracy], "seeds": [1]}
     given |= {"event_density": 0.3, "input_event_density": 1.0, "measured_weight_density": density, "macs_per_frame": None}
@@ -260,10 +286,13 @@ def _verdicts(*runs: StreamRun) -> dict[tuple[str, str], bool | None]:
 
 def test_targets_are_judged_by_the_right_runs() -> None:
     assert set(_verdicts().values()) == {None}
-    unbuilt = HardwareFigures(board="icebreaker", model_hash="2" * 64, lanes=2, cycles_per_frame=1, frames_compared=1, mismatches=0)
+    unbuilt = HardwareFigures(
+        board="icebreaker", model_hash="2" * 64, lanes=2, cycles_per_frame=1, frames_compared=900, mismatches=0, decisions_compared=50
+    )
+    hls = HlsFigures(model_hash="2" * 64, decisions_compared=100, frames_compared=900, values_compared=9000, mismatches=0, whole_split=True)
     icebreaker = unbuilt.model_copy(update={"fmax_mhz": 20.0, "real_time_factor": 99.0})
-    tang = unbuilt.model_copy(update={"board": "tang_nano_20k", "fmax_mhz": 60.0, "real_time_factor": 100.0})
-    sparse = a_run(DIGITS, 0.1, 8, 0.9731, hardware=[icebreaker, tang])
+    tang = unbuilt.model_copy(update={"board": "tang_nano_20k", "fmax_mhz": 60.0, "real_time_factor": 100.0, "decisions_compared": 49})
+    sparse = a_run(DIGITS, 0.1, 8, 0.9731, hardware=[icebreaker, tang], hls=hls)
     found = _verdicts(a_run(DIGITS, 1, 32, 0.98), sparse, a_run(COMMANDS, 1, 32, 0.9399))
     assert found == {
         (DIGITS, "accuracy of the dense network in percent"): True,
@@ -273,15 +302,24 @@ def test_targets_are_judged_by_the_right_runs() -> None:
         (DIGITS, "times as fast as real time on icebreaker"): False,
         (DIGITS, "builds for tang_nano_20k of that network, on chip"): True,
         (DIGITS, "times as fast as real time on tang_nano_20k"): True,
+        (DIGITS, "utterances in RTL for icebreaker, every value equal"): True,
+        (DIGITS, "utterances in RTL for tang_nano_20k, every value equal"): False,
+        (DIGITS, "every test utterance in HLS C++, every value equal"): True,
         (COMMANDS, "accuracy of the dense network in percent"): False,
         (COMMANDS, "points lost with 10 % of the weights in 8 bits"): None,
         (COMMANDS, "builds for ulx3s_85f of that network, on chip"): None,
+        (COMMANDS, "utterances in RTL for ulx3s_85f, every value equal"): None,
+        (COMMANDS, "every test utterance in HLS C++, every value equal"): None,
     }
-    sparse = a_run(DIGITS, 0.1, 8, 0.9729, hardware=[unbuilt])
+    different = unbuilt.model_copy(update={"mismatches": 1})
+    partly = hls.model_copy(update={"whole_split": False})
+    sparse = a_run(DIGITS, 0.1, 8, 0.9729, hardware=[different], hls=partly)
     worse = _verdicts(a_run(DIGITS, 1, 32, 0.98, weights=60_001), sparse, a_run(DIGITS, 0.1, 4, 0.98))
     assert worse[DIGITS, "builds for icebreaker of that network, on chip"] is None
     assert not worse[DIGITS, "points lost with 10 % of the weights in 8 bits"]
     assert not worse[DIGITS, "weights of the dense network"]
+    assert worse[DIGITS, "utterances in RTL for icebreaker, every value equal"] is False
+    assert worse[DIGITS, "every test utterance in HLS C++, every value equal"] is False
 
 
 @pytest.mark.usefixtures("hardware")
@@ -299,7 +337,7 @@ def test_the_command_adds_runs_and_writes_the_page(runs: Path, trained: Path, tm
     assert results.targets == targets(results)
     shown = (tmp_path / PAGE).read_text()
     assert shown == page(results)
-    assert "| 30 % of the weights, 4 bits | icebreaker | 5 | 70, 0 differ | 120.0 | 4,000 | 20 | 30.0 | 12 | 10.0 | 2,000 |" in shown
+    assert "| 30 % of the weights, 4 bits | icebreaker | 5 | 70, 0 differ | 120.0 | 4,000 | 20 | 1 | 30.0 | 12 | 10.0 | 2,000 |" in shown
 
 
 def test_nothing_asked_for_is_a_mistake() -> None:

@@ -28,7 +28,7 @@ def test_time_is_cycles_at_the_clock_of_the_board_or_the_one_asked_for(tiny: Tin
     at_board, at_80 = egru(*command).json(), egru(*command, "--clock-mhz", 80).json()
     assert at_board["us_per_step"] == at_board["cycles_per_step"] / 50
     assert at_80["us_per_step"] == at_80["cycles_per_step"] / 80
-    assert at_board["board"] == {"name": "ulx3s_85f", "lut": 83_640, "ff": 83_640, "bram": 208, "dsp": 156}
+    assert at_board["board"] == {"name": "ulx3s_85f", "lut": 83_640, "ff": 83_640, "bram": 208, "dsp": 156, "spram": 0}
 
 
 def test_figures_and_limits_are_shown_as_tables(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
