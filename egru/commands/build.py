@@ -75,8 +75,10 @@ def build(
 
 
 def _show_build(result: "BuildResult", out: Path, title: str) -> None:
-    table = Table("LUT", "FF", "BRAM", "DSP", "fmax MHz", "target MHz", "timing", "bitstream", title=title)
-    figures = (result.lut, result.ff, result.bram, result.dsp, result.fmax_mhz, result.target_mhz)
+    large = {"SPRAM": result.spram} if result.spram else {}
+    used = {"LUT": result.lut, "FF": result.ff, "BRAM": result.bram, "DSP": result.dsp, **large}
+    table = Table(*used, "fmax MHz", "target MHz", "timing", "bitstream", title=title)
+    figures = (*used.values(), result.fmax_mhz, result.target_mhz)
     table.add_row(
         *map(str, figures), "met" if result.timing_met else "MISSED", f"{out / result.bitstream} ({result.bitstream_bytes} bytes)"
     )

@@ -86,7 +86,9 @@ def _figures(model: Path, report: dict[str, Any]) -> Table:
     if report["clock_mhz"] is not None:
         table.add_row(f"time per step at {report['clock_mhz']:g} MHz", f"{report['us_per_step']:,.2f} µs")
     table.add_row("share of the lanes' cycles with a useful MAC", f"{report['occupancy']:.3f}")
-    for name, words in (("lut", "tables, estimated"), ("ff", "flip-flops, estimated"), ("bram", "block RAMs"), ("dsp", "multipliers")):
+    amounts = {"lut": "tables, estimated", "ff": "flip-flops, estimated", "bram": "block RAMs", "dsp": "multipliers"}
+    amounts |= {"spram": "large single-port RAMs"} if report["spram"] else {}
+    for name, words in amounts.items():
         table.add_row(words, f"{report[name]:,}" + (f" of {report['board'][name]:,}" if report["board"] else ""))
     return table
 
