@@ -30,16 +30,20 @@ is that at the board's clock. No bitstream has been run on a board here."""
 HOW = """\
 ## How runs get here
 
-`--data` is a folder that `egru data import` wrote. The first two commands train and measure one seed; they go on where they were stopped.
-`make bench-streams DATA=runs/digits` does all but the hardware, which is that of one model of a run, in a folder of the board's name.
+`--data` is a folder that `egru data import` wrote. The first command trains and measures the networks of one seed, the next two those of
+another name, with recipes of their own; the fourth the GRU. They go on where they were stopped. `make bench-streams DATA=runs/digits` does
+the first and the fourth for three seeds, and the page. Hardware is that of one model of a run, in a folder of the board's name.
 
 ```
-python -m benchmarks.streams_training --data runs/digits --recipe spoken_digits --seed 1 --runs runs/streams/runs
-python -m benchmarks.gru_baseline --data runs/digits --hidden 128 --seed 1 --runs runs/streams/runs
+python -m benchmarks.streams_training --data runs/digits --recipe spoken_digits --seed 1
+python -m benchmarks.streams_training --data runs/digits --recipe spoken_digits_small --cell egru-small --branch 0.1:4 --seed 1
+python -m benchmarks.streams_training --data runs/commands --recipe speech_commands_delta --cell egru-delta --branch 0.1:8 --device cuda
+python -m benchmarks.gru_baseline --data runs/digits --hidden 128 --epochs 30 --learning-rate 6e-3 --dropout 0.1 --label-smoothing 0.05 \\
+    --time-shift 2 --noise 0.15 --seed 1 --runs runs/streams/runs
 cd runs/streams/runs/spoken-arabic-digits/egru-0.1-8
-egru generate seed1-model --board icebreaker --fit --out icebreaker/rtl
-egru simulate icebreaker/rtl --data DATA --out icebreaker/simulation
-egru build icebreaker/rtl --board icebreaker --out icebreaker/build
+egru generate seed1-model --board tang_nano_20k --lanes 4,1 --out tang_nano_20k/rtl
+egru simulate tang_nano_20k/rtl --data DATA --sequences 60 --out tang_nano_20k/simulation
+egru build tang_nano_20k/rtl --board tang_nano_20k --out tang_nano_20k/build
 python -m benchmarks.streams --runs runs/streams/runs --data runs/digits --report docs
 ```
 """
