@@ -195,6 +195,8 @@ def _require_sound(path: Path, record: StreamRecord) -> None:
     model = QuantizedModel.load(path.with_name(f"{path.stem}-model"))
     _require(model.content_hash() == record.model_hash, path, f"is not of the model in {path.stem}-model")
     _require({layer.weight_bits for layer in model.layers} == {record.weight_bits}, path, "is of a model with other weights")
+    dense_macs = None if evaluation.macs_per_step is None else evaluation.macs_per_step["with_decoder"]["dense"]
+    _require(record.weights == dense_macs, path, f"counts {record.weights:,} weights where a frame takes {dense_macs or 0:,.0f} dense MACs")
 
 
 def _gru(folder: Path) -> StreamRun:

@@ -30,18 +30,21 @@ is that at the board's clock. No bitstream has been run on a board here."""
 HOW = """\
 ## How runs get here
 
-`--data` is a folder that `egru data import` wrote. The first two commands train and measure one seed; they go on where they were stopped.
-`make bench-streams DATA=runs/digits` does all but the hardware, which is that of one model of a run, in a folder of the board's name.
+`--data` is a folder that `egru data import` wrote. The first command trains and measures the networks of one seed, the next those with
+inputs coded as events, the third the GRU. They go on where they were stopped. `make bench-streams DATA=runs/digits` does
+the first and the third for three seeds, and the page. Hardware is that of one model of a run, in a folder of the board's name.
 
 ```
-python -m benchmarks.streams_training --data runs/digits --recipe spoken_digits --seed 1 --runs runs/streams/runs
-python -m benchmarks.gru_baseline --data runs/digits --hidden 128 --seed 1 --runs runs/streams/runs
+python -m benchmarks.streams_training --data runs/digits --recipe spoken_digits --seed 1
+python -m benchmarks.streams_training --data runs/commands --recipe speech_commands_delta --branch 0.1:8 --device cuda
+python -m benchmarks.gru_baseline --data runs/digits --hidden 128 --epochs 30 --learning-rate 6e-3 --dropout 0.1 --label-smoothing 0.05 \\
+    --time-shift 2 --noise 0.15 --seed 1 --runs runs/streams/runs
 cd runs/streams/runs/spoken-arabic-digits/egru-0.1-8
 egru generate seed1-model --board icebreaker --fit --weights single-port --event-queue-depth 8 --stream-depth 2 \\
-  --clock-mhz 30 --out icebreaker/rtl
-egru simulate icebreaker/rtl --data DATA --sequences 60 --out icebreaker/simulation
-egru build icebreaker/rtl --board icebreaker --clock-mhz 30 --out icebreaker/build
-egru generate seed1-model --board tang_nano_20k --lanes 4,1 --out tang_nano_20k/rtl   # and so on
+    --clock-mhz 30 --out icebreaker/rtl
+egru generate seed1-model --board tang_nano_20k --lanes 4,1 --out tang_nano_20k/rtl
+egru simulate tang_nano_20k/rtl --data DATA --sequences 60 --out tang_nano_20k/simulation
+egru build tang_nano_20k/rtl --board tang_nano_20k --out tang_nano_20k/build   # for the iCEBreaker with --clock-mhz 30
 egru generate seed1-model --backend hls --lanes 4,1 --out hls/source
 egru simulate hls/source --data DATA --sequences 2200 --out hls/simulation
 python -m benchmarks.streams --runs runs/streams/runs --data runs/digits --report docs

@@ -11,13 +11,17 @@ import typer
 
 from benchmarks.results_file import errors_to_exit_codes, require_results, write_results
 from benchmarks.streams_results import StreamRecord
+from benchmarks.streams_targets import COMMANDS, DIGITS
 from benchmarks.streams_training import recipe_digest
 from sw_model.errors import UserError
+from sw_model.feature_sources import COMMANDS_SOURCE, DIGITS_SOURCE
 from sw_model.output_folder import require_free, staged_folder
 from sw_model.quantized_model import QuantizedModel
 from sw_model.train_config import RECIPES, load_recipe
 
 MODEL_FOLDER, RECIPE_FILE, RECORD_FILE, README_FILE = "model", "recipe.toml", "record.json", "README.md"
+#: Licences ask that whoever passes on what was made of the data names its authors.
+SOURCES = {DIGITS: DIGITS_SOURCE, COMMANDS: COMMANDS_SOURCE}
 
 
 def record(measured: Path, recipe: Path, out: Path, *, force: bool = False) -> None:
@@ -65,12 +69,14 @@ def readme(found: StreamRecord) -> str:
         "seconds of training: " + ", ".join(seconds): ", ".join(f"{value:,.0f}" for value in seconds.values()),
     }
     table = "\n".join(f"| {what} | {measured} |" for what, measured in rows.items())
+    source = SOURCES.get(found.dataset)
+    of_whom = "" if source is None else f"\nThe data: {source}.\n"
     return f"""# A model of feature streams that comes trained
 
 Learnt from {evaluation.data}, seed {found.seed}, on {found.hardware}; {found.weight_bits}-bit weights. Measured on
 {evaluation.sequences:,} test sequences, which `egru evaluate {MODEL_FOLDER} --data DATA` does again; DATA is the folder that
 `egru data import {evaluation.data}` wrote. [Where the data is from](../../docs/streams.md).
-
+{of_whom}
 | what | measured |
 |---|---|
 {table}

@@ -1,14 +1,19 @@
 """What the README shows is run: its commands in their order, with a small training recipe; its links lead somewhere."""
 
 import json
+import os
 import re
 import shlex
+import wave
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.sparsity_sweep import RESULTS
+from benchmarks.streams_targets import COMMANDS, DIGITS
+from hls_gen.board import load_board
 from tests.egru.conftest import egru
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,8 +46,8 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
-    assert [line[0] for line in lines[:2]] == ["sweep", "report"]
-    lines = lines[2:]
+    assert [line[0] for line in lines[:7]] == ["sweep", "report", "data", "generate", "simulate", "run", "listen"]
+    lines = lines[7:]
     flow = ["doctor", "train", "prune", "train", "export", "evaluate", "boards", "estimate"]
     flow += ["generate", "simulate", "generate", "simulate", "run", "build", "run"]
     assert [line[0] for line in lines] == flow
@@ -66,6 +71,43 @@ def test_the_commands_of_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     outcome = egru(report[0], str(RESULTS), "--out", str(tmp_path / "report.html"))
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "report.html").stat().st_size > 1_000_000
+
+
+@pytest.fixture
+def stream_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The README's lines on feature streams, in a folder that has the examples, and a second of noise as CLIP.wav."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    with wave.open(str(tmp_path / "CLIP.wav"), "wb") as clip:
+        clip.setparams((1, 2, 16_000, 0, "NONE", "NONE"))
+        clip.writeframes(np.random.default_rng(0).integers(-3000, 3000, 16_000).astype("<i2").tobytes())
+    return commands()[2:7]
+
+
+def test_the_commands_of_feature_streams_without_the_data(stream_commands: list[list[str]]) -> None:
+    imported, generate, simulate, run, listen = stream_commands
+    # There is no data set: this line need only be understood.
+    outcome = egru(*imported)
+    assert outcome.code == 2
+    assert "FILE" in outcome.err
+    assert (egru(*generate).code, egru(*listen).code) == (0, 0)
+    # Without it input events are random.
+    found = egru(*without(simulate, "--data", "--sequences"), "--steps", 20, "--json").json()
+    assert (found["steps"], found["mismatches"], found["lanes"]) == (20, 0, 5)
+    found = egru(*without(run, "--data", "--sequences"), "--frames", 3, "--json").json()
+    assert (found["frames"], found["mismatches"]) == (3, 0)
+    assert found["compared"] >= 3
+
+
+def test_the_commands_of_feature_streams(stream_commands: list[list[str]]) -> None:
+    name = "spoken_arabic_digits/sad_mfcc13_q11.npz"
+    path = Path(os.environ.get("EGRU_DATA", "")) / name
+    if "EGRU_DATA" not in os.environ or not path.is_file():
+        pytest.skip(f"EGRU_DATA does not name a folder with {name} in it")
+    imported, *lines = stream_commands
+    for line in ([str(path) if part == "FILE" else part for part in imported], *lines):
+        outcome = egru(*line)
+        assert outcome.code == 0, f"egru {' '.join(line)}: {outcome.err}"
 
 
 def test_links_lead_somewhere() -> None:
@@ -99,6 +141,16 @@ def test_the_table_of_boards_is_what_the_benchmark_measured() -> None:
         assert row in README
 
 
+def test_the_table_of_feature_streams_is_what_was_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "streams.json").read_text())
+    assert "\n".join(streams_rows(results)) in README
+
+
+def test_the_small_network_of_feature_streams_is_what_was_measured() -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "streams.json").read_text())
+    assert small_network(results) in README
+
+
 def test_the_example_is_what_was_recorded() -> None:
     model = json.loads((ROOT / "examples" / "pydoc_topics" / "figures.json").read_text())["model"]
     assert model["quality"]["quantised"] < model["quality"]["baseline"]
@@ -114,6 +166,77 @@ def board_rows(results: dict[str, Any]) -> list[str]:
         neurons, step = ", ".join(map(str, build["neurons"])), build["cycles_per_step"] / min(build["fmax_mhz"], build["target_mhz"])
         rows.append(f"| {build['title']} | {neurons} | {build['lanes']} | {' | '.join(used)} | {clock} | {step:,.1f} µs |")
     return rows
+
+
+def stream_run(results: dict[str, Any], dataset: str, cell: str, density: float, bits: int) -> dict[str, Any]:
+    """Return the one run of a network."""
+    wanted = {"dataset": dataset, "cell": cell, "weight_density": density, "weight_bits": bits}
+    (run,) = [run for run in results["runs"] if wanted.items() <= run.items()]
+    return dict(run)
+
+
+def on_board(run: dict[str, Any], board: str) -> dict[str, Any]:
+    """Return a run's figures on a board, with the board's title without its part."""
+    (built,) = [built for built in run["hardware"] if built["board"] == board]
+    return {**built, "title": load_board(board).title.split(" (")[0]}
+
+
+def streams_rows(results: dict[str, Any]) -> list[str]:
+    """Return the rows of the README's table of feature streams for the result file of benchmarks.streams."""
+    columns = [streams_column(results, DIGITS, "tang_nano_20k"), streams_column(results, COMMANDS, "ulx3s_85f")]
+    return [f"| {what} | {' | '.join(column[what] for column in columns)} |" for what in columns[0]]
+
+
+def streams_column(results: dict[str, Any], dataset: str, board: str) -> dict[str, str]:
+    """Return the figures of one data set."""
+    runs = [run for run in results["runs"] if run["dataset"] == dataset]
+    dense, sparse = stream_run(results, dataset, "egru", 1.0, 32), stream_run(results, dataset, "egru", 0.1, 8)
+    gru = stream_run(results, dataset, "gru", 1.0, 32)
+    assert dense["weights"] == gru["weights"] == sparse["macs_dense"]
+    assert {tuple(run["seeds"]) for run in (dense, sparse, gru)} == {(1, 2, 3)}
+    built = on_board(sparse, board)
+    deltas = [run for run in runs if (run["cell"], run["weight_density"], run["weight_bits"]) == ("egru-delta", 0.1, 8)]
+    return {
+        "neurons per layer; weights": f"{', '.join(map(str, dense['hidden_sizes']))}; {dense['weights']:,}",
+        "test accuracy, dense, float": percent(dense),
+        "10 % of the weights, in 8 bits": percent(sparse),
+        "the same with send-on-delta inputs (input events per channel and frame)": "".join(
+            f"{percent(delta)} ({delta['input_event_density']:.3f})" for delta in deltas
+        )
+        or "-",
+        "a GRU of as many weights, float": percent(gru),
+        "a linear model of segment means": percent({"accuracy_mean": dense["linear_baseline"]}),
+        "MACs per frame, dense / 10 % of the weights, with events": f"{sparse['macs_dense']:,.0f} / {sparse['macs_per_frame']:,.0f}",
+        "board; lanes": f"{built['title']}; {built['lanes']}",
+        "RTL = reference": f"{built['frames_compared']:,} frames, {built['mismatches']} mismatches",
+        "clock cycles per frame": f"{built['cycles_per_frame']:,.0f}",
+        "LUT, block RAM": f"{built['luts']:,}, {built['block_rams']}",
+        f"clock after place and route, median of {built['placer_seeds']} placer seeds (board)": (
+            f"{built['fmax_mhz']:.1f} MHz ({built['target_mhz']:g} MHz)"
+        ),
+        "a frame at the board's clock; times real time": f"{built['latency_us']:.1f} µs; {built['real_time_factor']:,.0f}",
+    }
+
+
+def percent(run: dict[str, Any]) -> str:
+    return f"{100 * run['accuracy_mean']:.2f} %"
+
+
+def small_network(results: dict[str, Any]) -> str:
+    """Return what the README says of the smallest board."""
+    small = stream_run(results, DIGITS, "egru-small", 0.1, 4)
+    built = on_board(small, "icebreaker")
+    return (
+        f"{built['title']} holds a smaller network of the digits: {small['hidden_sizes'][0]} neurons, "
+        f"{100 * small['weight_density']:g} % of the weights, {small['weight_bits']} bits, {percent(small)}, "
+        f"{built['latency_us']:.1f} µs a frame."
+    )
+
+
+def without(line: list[str], *options: str) -> list[str]:
+    """Return a command without these options and their values."""
+    dropped = {place + later for option in options for place in [line.index(option)] for later in (0, 1)}
+    return [part for place, part in enumerate(line) if place not in dropped]
 
 
 def datapath_rows(results: dict[str, Any]) -> list[str]:

@@ -184,6 +184,10 @@ def _other_model(runs: Path) -> None:
             "holds an accuracy that is not",
         ),
         (
+            lambda runs: change(runs / "signs" / "egru-1-8" / "seed1.json", lambda found: found.update(weights=found["weights"] + 18)),
+            "weights where a frame takes",
+        ),
+        (
             lambda runs: change(runs / "signs" / "gru-1-32" / "seed2.json", lambda found: found["config"].update(epochs=9)),
             "with another configuration than seed1.json",
         ),
