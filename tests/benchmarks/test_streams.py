@@ -341,7 +341,9 @@ def test_the_command_adds_runs_and_writes_the_page(runs: Path, trained: Path, tm
     assert results.targets == targets(results)
     shown = (tmp_path / PAGE).read_text()
     assert shown == page(results)
-    assert "| 30 % of the weights, 4 bits | icebreaker | 5 | 70, 0 differ | 120.0 | 4,000 | 20 | 1 | 30.0 | 12 | 10.0 | 2,000 |" in shown
+    assert (
+        "| EGRU, 30 % of the weights, 4 bits | icebreaker | 5 | 70, 0 differ | 120.0 | 4,000 | 20 | 1 | 30.0 | 12 | 10.0 | 2,000 |" in shown
+    )
 
 
 def test_nothing_asked_for_is_a_mistake() -> None:
