@@ -40,8 +40,7 @@ python -m benchmarks.streams_training --data runs/commands --recipe speech_comma
 python -m benchmarks.gru_baseline --data runs/digits --hidden 128 --epochs 30 --learning-rate 6e-3 --dropout 0.1 --label-smoothing 0.05 \\
     --time-shift 2 --noise 0.15 --seed 1 --runs runs/streams/runs
 cd runs/streams/runs/spoken-arabic-digits/egru-0.1-8
-egru generate seed1-model --board icebreaker --fit --weights single-port --event-queue-depth 8 --stream-depth 2 \\
-    --clock-mhz 30 --out icebreaker/rtl
+egru generate seed1-model --board icebreaker --fit --weights single-port --clock-mhz 30 --out icebreaker/rtl
 egru generate seed1-model --board tang_nano_20k --lanes 4,1 --out tang_nano_20k/rtl
 egru simulate tang_nano_20k/rtl --data DATA --sequences 60 --out tang_nano_20k/simulation
 egru build tang_nano_20k/rtl --board tang_nano_20k --out tang_nano_20k/build   # for the iCEBreaker with --clock-mhz 30

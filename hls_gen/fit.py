@@ -57,6 +57,8 @@ COUNTER_BITS = (40, 32, 24, 16)
 # Queues where they are made of flip-flops: a deep one is better, a shallow one is much smaller.
 REGISTER_QUEUES = (16, 8, QUEUE_RESERVE + 1)
 REGISTER_EVENT_QUEUE = 12  # enough for an update unit of one lane, which takes a row every fourth cycle
+# Likewise, where nothing fits with more: the least there is.
+LAST_RESORT = {"event_queue_depth": 8, "stream_depth": 2}
 # From an end item on the bus to the end of the step in an engine, without the update itself; likewise in the decoder, without the classes.
 ENGINE_LATENCY = BUS_TO_QUEUE + QUEUE_TO_LANE + END_TO_ROWS + UPDATE_STAGES + PLACE_TO_EMPTY + EMPTY_TO_DONE
 DECODER_LATENCY = BUS_TO_QUEUE + QUEUE_TO_LANE + END_TO_CLASSES + CLASS_TO_LOGIT + LOGIT_TO_DONE
@@ -174,6 +176,9 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
         fitting.append(Fit(board, config, resources, cycles, ""))
         enough = min(enough, CLOSE * cycles.cycles_per_step)
     if not fitting:
+        shallower = {name: depth for name, depth in LAST_RESORT.items() if name not in base.model_fields_set}
+        if shallower and not DEVICES[board.family].distributed:
+            return fit(model, board, activity, base.model_copy(update=shallower))
         smallest = min(options, key=lambda option: sketches.excess(option.config)).config
         counter_bits = base.counter_bits if "counter_bits" in base.model_fields_set else min(COUNTER_BITS)
         raise _refusal(model, board, smallest.model_copy(update={"counter_bits": counter_bits}))

@@ -4,6 +4,7 @@ import itertools
 import re
 import tomllib
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from sw_model.errors import UserError
 from sw_model.fixed_point import Formats
 from sw_model.quantized_model import QuantizedModel
 from sw_model.random_model import RandomModelSpec, draw_events, random_model
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 NARROW = Formats(event_bits=4, state_bits=10, gate_bits=8, preact_bits=8, preact_frac=4)
 SPECS = {
@@ -145,6 +148,19 @@ def test_where_there_is_single_port_ram_it_is_named_and_then_used() -> None:
     assert found.resources.bram <= 30
     assert f"({found.resources.bram} block RAMs)" in str(error.value)
     assert 0 < found.resources.spram <= 4
+
+
+def test_the_shallowest_queues_are_the_last_resort() -> None:
+    model = QuantizedModel.load(EXAMPLES / "spoken_digits" / "model")
+    activity = record_activity(model, [draw_events(np.random.default_rng(1), model, (6,))])
+    board, base = load_board("icebreaker"), HardwareConfig(weights="single-port")
+    found = fit(model, board, activity, base)
+    assert (found.config.event_queue_depth, found.config.stream_depth) == (8, 2)
+    assert found.resources.bram == 30
+    with pytest.raises(UserError, match=r"needs [\d,]+ logic cells but board icebreaker has 5,280"):
+        fit(model, board, activity, base.model_copy(update={"event_queue_depth": 12, "stream_depth": 8}))
+    with pytest.raises(UserError, match=r"but board icebreaker has 30; use weights=single-port \(30 block RAMs\)"):
+        fit(model, board, activity)
 
 
 def test_what_no_pruning_mends_is_refused_with_the_memory_that_is_too_large() -> None:
