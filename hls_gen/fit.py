@@ -156,6 +156,17 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
     """
     base = HardwareConfig() if base is None else base
     board = board.keeping_logits(model)
+    found = _search(model, board, activity, base)
+    shallower = {name: depth for name, depth in LAST_RESORT.items() if name not in base.model_fields_set}
+    if isinstance(found, HardwareConfig) and shallower and not DEVICES[board.family].distributed:
+        found = _search(model, board, activity, base.model_copy(update=shallower))
+    if isinstance(found, HardwareConfig):
+        raise _refusal(model, board, found, _single_port(model, board, activity, base))
+    return found
+
+
+def _search(model: QuantizedModel, board: Board, activity: Activity, base: HardwareConfig) -> Fit | HardwareConfig:
+    """Return the choice, or the smallest configuration when not even that fits."""
     options = candidates(model, board.family, activity, base)
     sketches = _Sketches(model, board)
     fitting: list[Fit] = []
@@ -176,12 +187,9 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
         fitting.append(Fit(board, config, resources, cycles, ""))
         enough = min(enough, CLOSE * cycles.cycles_per_step)
     if not fitting:
-        shallower = {name: depth for name, depth in LAST_RESORT.items() if name not in base.model_fields_set}
-        if shallower and not DEVICES[board.family].distributed:
-            return fit(model, board, activity, base.model_copy(update=shallower))
         smallest = min(options, key=lambda option: sketches.excess(option.config)).config
         counter_bits = base.counter_bits if "counter_bits" in base.model_fields_set else min(COUNTER_BITS)
-        raise _refusal(model, board, smallest.model_copy(update={"counter_bits": counter_bits}))
+        return smallest.model_copy(update={"counter_bits": counter_bits})
     close = [one for one in fitting if one.cycles.cycles_per_step <= enough]
     best = min(close, key=lambda one: (one.resources.lut, one.cycles.cycles))
     return replace(best, reason=_reason(model, best, options))
@@ -402,29 +410,34 @@ def _lanes_text(config: HardwareConfig) -> str:
     return str(config.lanes) if isinstance(config.lanes, int) else ",".join(map(str, config.lanes))
 
 
-def _refusal(model: QuantizedModel, board: Board, smallest: HardwareConfig) -> UserError:
+def _single_port(model: QuantizedModel, board: Board, activity: Activity, base: HardwareConfig) -> Fit | None:
+    """Return what fits with the weights in single-port RAM, where the board has some and the user has not said where they go."""
+    if not board.budget.spram or "weights" in base.model_fields_set:
+        return None
+    try:
+        return fit(model, board, activity, base.model_copy(update={"weights": "single-port"}))
+    except UserError:
+        return None
+
+
+def _refusal(model: QuantizedModel, board: Board, smallest: HardwareConfig, single_port: Fit | None) -> UserError:
     """Return the error that says why not even the ``smallest`` configuration fits: what it lacks, and what would help."""
     packed = pack(model, smallest)
     needed = _needed(model, board, packed, block_shapes(packed))
     resource = next(iter(missing(needed, board)))
     if resource is Resource.BRAM:
-        remedy = _block_ram_remedy(model, board, packed)
+        remedy = _block_ram_remedy(model, board, packed, single_port)
     else:
         remedy = f"use a board with more {describe_amount(board.family, resource)}, or a model with fewer layers or bits"
     what = f"the smallest core of this model, lanes {_lanes_text(smallest)}, needs {describe_need(needed, resource)}"
     return UserError(what, f"but {describe_board(board, resource)}", remedy)
 
 
-def _block_ram_remedy(model: QuantizedModel, board: Board, packed: PackedModel) -> str:
+def _block_ram_remedy(model: QuantizedModel, board: Board, packed: PackedModel, single_port: Fit | None) -> str:
     """Say how sparse the model must be, or whether narrower weights do: what the block RAMs would then be is estimated, not known."""
     shapes = block_shapes(packed)
     sparsity = _sparsity_that_fits(model, board, packed, shapes)
-    remedies = []
-    if board.budget.spram and packed.plan.config.weights == "fixed":
-        single_port = replace(packed.plan, config=packed.plan.config.model_copy(update={"weights": "single-port"}))
-        needed = estimate_shapes(model, single_port, shapes, board.family, link=board.link)
-        if Resource.BRAM not in missing(needed, board):
-            remedies.append(f"use weights=single-port ({needed.bram} block RAMs)")
+    remedies = [f"use weights=single-port ({single_port.resources.bram} block RAMs)"] if single_port else []
     if sparsity:
         remedies.append(f"prune to >= {sparsity} %")
     if max(block.weight_bits for block in packed.plan.blocks) > SMALL_WEIGHT_BITS:
