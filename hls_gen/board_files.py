@@ -99,7 +99,8 @@ def board_sources(folder: Path, board: Board, clock_mhz: float | None = None) ->
     folder but the top.
 
     Args:
-        folder: The generated folder; it may hold less than all, but needs the model.
+        folder: The generated folder; it may hold less than all, but a core without `egru_uart_core` needs the model beside it. Without a
+            model the board keeps logits as it usually does.
         board: A board with a serial line.
         clock_mhz: The core's clock asked for; None for that of the folder, or else the board's default.
 
@@ -113,9 +114,13 @@ def board_sources(folder: Path, board: Board, clock_mhz: float | None = None) ->
     if manifest and manifest.board == board.name and manifest.core_mhz and clock_mhz in (None, manifest.core_mhz):
         own = (f"{RTL_FOLDER}/{BOARD_MODULE}.sv", board.constraints)
         return manifest.core_mhz, {name: read_source(folder / name) for name in own}
-    link, model = folder / RTL_FOLDER / f"{UART_CORE_MODULE}.sv", QuantizedModel.load(folder / MODEL_FOLDER)
-    text = read_source(link) if link.is_file() else render_uart_core(model)
-    core_mhz, sources = uart_board_sources(board.keeping_logits(model), text, clock_mhz)
+    link = folder / RTL_FOLDER / f"{UART_CORE_MODULE}.sv"
+    if link.is_file() and not (folder / MODEL_FOLDER).is_dir():
+        text = read_source(link)
+    else:
+        model = QuantizedModel.load(folder / MODEL_FOLDER)
+        board, text = board.keeping_logits(model), read_source(link) if link.is_file() else render_uart_core(model)
+    core_mhz, sources = uart_board_sources(board, text, clock_mhz)
     files = {f"{RTL_FOLDER}/{name}": text for name, text in sources.items()}
     new = {name: text for name, text in files.items() if name == f"{RTL_FOLDER}/{BOARD_MODULE}.sv" or not (folder / name).is_file()}
     return core_mhz, {**new, board.constraints: board.constraints_path.read_text()}

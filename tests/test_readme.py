@@ -46,7 +46,7 @@ def test_the_commands_run_in_their_order(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL_RECIPE)
     lines = commands()
-    assert [line[0] for line in lines[:7]] == ["sweep", "report", "data", "generate", "simulate", "generate", "run", "listen"]
+    assert [line[0] for line in lines[:8]] == ["sweep", "report", "data", "generate", "simulate", "generate", "run", "listen"]
     lines = lines[8:]
     flow = ["doctor", "train", "prune", "train", "export", "evaluate", "boards", "estimate"]
     flow += ["generate", "simulate", "generate", "simulate", "run", "build", "run"]
