@@ -34,7 +34,7 @@ from sw_model.version import __version__
 
 PHASES = ("dense", "prune", "qat")
 #: Share of the weights that stays, and bits of those that do.
-BRANCHES = ("1:8", "0.2:8", "0.1:8", "0.05:8", "0.1:4")
+BRANCHES = ("1:8", "1:4", "0.2:8", "0.1:8", "0.1:4", "0.05:8")
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def run(
     seed: Annotated[int, typer.Option(help="In place of the recipe's.")] = 1,
     out: Annotated[Path, typer.Option(help="Checkpoints go here.")] = Path("runs/streams/checkpoints"),
     runs: Annotated[Path, typer.Option(help="Records and exported models go here.")] = Path("runs/streams/runs"),
-    branch: Annotated[list[str] | None, typer.Option(help="DENSITY:BITS; repeatable. Five of them if not given.")] = None,
+    branch: Annotated[list[str] | None, typer.Option(help="DENSITY:BITS; repeatable. Six of them if not given.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     jobs: Annotated[int, typer.Option(help="Threads of the integer reference.", min=1)] = 1,
 ) -> None:
