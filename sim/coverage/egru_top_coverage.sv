@@ -41,5 +41,5 @@ endmodule
 bind egru_top egru_top_coverage u_coverage (
   .clk_i, .rst_ni, .tvalid(s_axis_tvalid), .tready(s_axis_tready), .tlast(s_axis_tlast), .given(m_axis_tvalid && m_axis_tready),
   .logit_stalled(m_axis_tvalid && !m_axis_tready), .busy, .soft_reset,
-  .wrong_token(s_axis_tvalid && s_axis_tready && !token_in_range), .several(under_way_q > 16'd1)
+  .wrong_token(token_error), .several(under_way_q > 16'd1)
 );

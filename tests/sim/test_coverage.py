@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from hls_gen.hardware_config import HardwareConfig
+from hls_gen.library import closure
+from hls_gen.rtl_backend import write
 from sim import runner
 from sim.coverage_data import BRANCH, COVER, LINE, TOGGLE, Point, cover_points, read_coverage
-from sim.runner import COVERAGE_FLAGS, COVERAGE_POINTS, COVERAGE_VARIABLE, LIBRARY, build_simulation
+from sim.runner import COVERAGE_FLAGS, COVERAGE_POINTS, COVERAGE_VARIABLE, LIBRARY, build_simulation, lint
+from sw_model.random_model import RandomModelSpec, random_model
 
 
 def write_run(folder: Path, source: str, text: str, *records: tuple[dict[str, str], int]) -> None:
@@ -69,6 +73,14 @@ def test_every_file_of_points_is_of_a_module_and_says_each_case_once() -> None:
     for path in files:
         assert f"module {path.stem} " in path.read_text()
         assert f"bind {path.stem.removesuffix('_coverage')} {path.stem} " in path.read_text()
+
+
+@pytest.mark.parametrize("features", [0, 3])
+def test_the_points_of_the_top_hold_for_tokens_and_for_features(features: int, tmp_path: Path) -> None:
+    write(random_model(RandomModelSpec(hidden=(8,), features=features)), HardwareConfig(lanes=2), tmp_path / "core")
+    sources = [*closure(["egru_top"], tmp_path / "core" / "rtl"), COVERAGE_POINTS / "egru_top_coverage.sv"]
+    ignored = COVERAGE_FLAGS[-1].removeprefix("-Wno-")
+    assert [line for line in lint(sources, "egru_top", library=None) if ignored not in line] == []
 
 
 @pytest.mark.parametrize("covered", [False, True])
