@@ -20,7 +20,7 @@ from hls_gen.backend import Backend
 from hls_gen.board import UartLink, load_board, render_top
 from hls_gen.manifest import MANIFEST_FILE, read_manifest
 from hls_gen.rtl_backend import HARDWARE_FILE
-from hls_gen.weight_image import RegisterWrite, load_writes
+from hls_gen.weight_image import RegisterWrite, load_writes, read_config
 from sw_model.errors import UserError
 from sw_model.quantized_model import QuantizedModel
 from sw_model.reference import EventDrivenStream, WorkCounts
@@ -241,28 +241,24 @@ def connected(folder: Path, model: QuantizedModel, target: Target, *, load: bool
     """
     if not 0.0 <= target.noise < 1.0:
         raise UserError(f"noise={target.noise:g}", "is not a share", "use 0 or more and less than 1, e.g. 0.002")
-    hardware = _hardware(folder) if load or (folder / HARDWARE_FILE).is_file() else None
-    starts_empty = hardware is not None and hardware["config"]["weights"] == "single-port"
-    writes = load_writes(model, hardware) if hardware is not None and (load or starts_empty) else []
+    hardware = _hardware(folder) if load or (folder / HARDWARE_FILE).is_file() else {}
+    config = read_config(hardware) if hardware else None
+    starts_empty, counter_bits = (False, None) if config is None else (config.starts_empty, config.counter_bits)
+    writes = load_writes(model, hardware) if load else []
     wanted, event_bits = None if load else model.content_hash(), model.formats.event_bits if model.channels else 0
     if target.port != SIMULATED:
         if target.noise:
             raise UserError("--noise", f"cannot be used with port {target.port}", f"use it with --port {SIMULATED}: it tests the link")
         baud = _board_baud(target.board) if target.baud is None else target.baud
         with Accelerator.open(target.port, baud, model_hash=wanted, event_bits=event_bits, may_be_empty=starts_empty) as accelerator:
-            _load(accelerator, writes if load or accelerator.info.is_empty else [], model)
-            yield _connection(accelerator, folder, target, f"{target.port}, {baud:,} baud")
+            _load(accelerator, writes or _if_empty(accelerator, model, hardware), model)
+            description, mhz = f"{target.port}, {baud:,} baud", clock_mhz(folder, target.board)
+            yield Connection(accelerator, description, counter_bits=counter_bits, clock_mhz=mhz)
         return
     with _simulated(folder, wanted, target, event_bits, may_be_empty=starts_empty) as connection:
-        _load(connection.accelerator, writes, model)
+        connection.counter_bits = counter_bits
+        _load(connection.accelerator, writes or _if_empty(connection.accelerator, model, hardware), model)
         yield connection
-
-
-def _connection(
-    accelerator: Accelerator, folder: Path, target: Target, description: str, noise: dict[str, Damage] | None = None
-) -> Connection:
-    bits = _hardware(folder)["config"]["counter_bits"] if (folder / HARDWARE_FILE).is_file() else None
-    return Connection(accelerator, description, noise, counter_bits=bits, clock_mhz=clock_mhz(folder, target.board))
 
 
 def clock_mhz(folder: Path, board: str) -> float:
@@ -272,6 +268,11 @@ def clock_mhz(folder: Path, board: str) -> float:
         if manifest.board == board and manifest.core_mhz is not None:
             return manifest.core_mhz
     return render_top(load_board(board)).core_mhz
+
+
+def _if_empty(accelerator: Accelerator, model: QuantizedModel, hardware: dict[str, Any]) -> list[RegisterWrite]:
+    """Return what loads the weights of a device that has none yet."""
+    return load_writes(model, hardware) if accelerator.info.is_empty else []
 
 
 def _load(accelerator: Accelerator, writes: list[RegisterWrite], model: QuantizedModel) -> None:
@@ -315,7 +316,8 @@ def _simulated(folder: Path, model_hash: str | None, target: Target, event_bits:
         try:
             transport = SerialTransport(line, board.real_baud, SIMULATION_PATIENCE)
             with Accelerator(transport, model_hash, event_bits=event_bits, may_be_empty=may_be_empty) as accelerator:
-                connection = _connection(accelerator, folder, target, f"{target.board}, simulated, behind {board.port}", noise)
+                description, mhz = f"{target.board}, simulated, behind {board.port}", clock_mhz(folder, target.board)
+                connection = Connection(accelerator, description, noise, clock_mhz=mhz)
                 yield connection
         except LinkError:
             if board.failure:

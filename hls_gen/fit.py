@@ -8,7 +8,7 @@ tables is taken, so a larger board of the same family never gets one that is slo
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -161,7 +161,7 @@ def fit(model: QuantizedModel, board: Board, activity: Activity, base: HardwareC
     if isinstance(found, HardwareConfig) and shallower and not DEVICES[board.family].distributed:
         found = _search(model, board, activity, base.model_copy(update=shallower))
     if isinstance(found, HardwareConfig):
-        raise _refusal(model, board, found, _single_port(model, board, activity, base))
+        raise _refusal(model, board, found, lambda: _single_port(model, board, activity, base))
     return found
 
 
@@ -420,13 +420,16 @@ def _single_port(model: QuantizedModel, board: Board, activity: Activity, base: 
         return None
 
 
-def _refusal(model: QuantizedModel, board: Board, smallest: HardwareConfig, single_port: Fit | None) -> UserError:
-    """Return the error that says why not even the ``smallest`` configuration fits: what it lacks, and what would help."""
+def _refusal(model: QuantizedModel, board: Board, smallest: HardwareConfig, single_port: Callable[[], Fit | None]) -> UserError:
+    """Return the error that says why not even the ``smallest`` configuration fits: what it lacks, and what would help.
+
+    ``single_port`` searches what fits with the weights in single-port RAM; only asked for where block RAMs are lacking.
+    """
     packed = pack(model, smallest)
     needed = _needed(model, board, packed, block_shapes(packed))
     resource = next(iter(missing(needed, board)))
     if resource is Resource.BRAM:
-        remedy = _block_ram_remedy(model, board, packed, single_port)
+        remedy = _block_ram_remedy(model, board, packed, single_port())
     else:
         remedy = f"use a board with more {describe_amount(board.family, resource)}, or a model with fewer layers or bits"
     what = f"the smallest core of this model, lanes {_lanes_text(smallest)}, needs {describe_need(needed, resource)}"

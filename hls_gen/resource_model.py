@@ -125,19 +125,19 @@ class _Tally:
     """Collects the memories of a design on one device."""
 
     device: Device
-    weights: str
+    config: HardwareConfig
     uses: list[MemoryUse] = field(default_factory=list)
 
     def rom(self, block: str, purpose: str, copies: int, bits: int, depth: int) -> None:
         """Add memories with contents."""
-        if self.weights == "swappable":
+        if self.config.weights == "swappable":
             depth = max(depth, LEAST_SWAPPABLE_WORDS)
-        blocks = rom_blocks(self.device, bits, depth, always=self.weights in ("swappable", "loadable"))
+        blocks = rom_blocks(self.device, bits, depth, always=self.config.weights_may_change)
         self.uses.append(MemoryUse(block, purpose, copies, bits, depth, copies * blocks))
 
     def entries(self, block: str, copies: int, bits: int, depth: int) -> None:
         """Add memories of entries."""
-        if self.weights != "single-port":
+        if not self.config.starts_empty:
             self.rom(block, "weights", copies, bits, depth)
             return
         words, width = LARGE_RAM_SHAPE
@@ -197,7 +197,7 @@ def estimate_shapes(
     model: QuantizedModel, hardware: HardwarePlan, shapes: Sequence[BlockShape], family: Family, *, link: Link | None = None
 ) -> ResourceEstimate:
     """Estimate what a core takes whose columns have the ``shapes``; the model gives the rest."""
-    tally = _Tally(DEVICES[family], hardware.config.weights)
+    tally = _Tally(DEVICES[family], hardware.config)
     for block, shape in zip(hardware.blocks, shapes, strict=True):
         _column_memories(tally, block, shape, hardware.config, model.formats.event_bits)
         if block.layers:
@@ -223,7 +223,7 @@ def estimate_shapes(
 
 def link_memories(family: Family, classes: int, *, logits: bool) -> list[MemoryUse]:
     """Return the memories of the serial link: egru_frame_buffer, and with ``logits`` egru_answer's last ones."""
-    tally = _Tally(DEVICES[family], "fixed")
+    tally = _Tally(DEVICES[family], HardwareConfig())
     tally.forced_ram("link", "frames", 8, 512)
     if logits and classes > LARGEST_LOGIC_ROM:
         tally.forced_ram("link", "logits", 32, classes)

@@ -57,7 +57,7 @@ def _read(hardware: Mapping[str, Any]) -> tuple[HardwareConfig, dict[str, Any], 
     Raises:
         UserError: When ``hardware`` is damaged or its weights are fixed.
     """
-    config = _config(hardware)
+    config = read_config(hardware)
     if config.weights == "fixed":  # such a design names no capacities
         raise UserError(
             "a design with weights=fixed", "cannot take other weights", "generate it with --weights swappable, or --weights loadable"
@@ -72,7 +72,12 @@ def _read(hardware: Mapping[str, Any]) -> tuple[HardwareConfig, dict[str, Any], 
         raise UserError("hardware.json", "is truncated or altered", "generate and build the design again") from None
 
 
-def _config(hardware: Mapping[str, Any]) -> HardwareConfig:
+def read_config(hardware: Mapping[str, Any]) -> HardwareConfig:
+    """Return the configuration in what ``hardware.json`` says.
+
+    Raises:
+        UserError: When it is damaged.
+    """
     try:
         return HardwareConfig.model_validate(hardware["config"])
     except (KeyError, TypeError, ValueError):
@@ -90,7 +95,7 @@ def load_writes(model: QuantizedModel, hardware: Mapping[str, Any]) -> list[Regi
     Raises:
         UserError: When the hardware cannot load, or not this model.
     """
-    weights = _config(hardware).weights
+    weights = read_config(hardware).weights
     if weights not in ("loadable", "single-port"):
         raise UserError(f"a design with weights={weights}", "cannot be loaded", "generate it with --weights loadable")
     return register_writes(generate_for(model, hardware))

@@ -78,6 +78,10 @@ class Bench:
         assert answer.resp in (AxiResp.OKAY, AxiResp.SLVERR)
         return bool(answer.resp == AxiResp.OKAY)
 
+    async def read_hash(self) -> list[int | None]:
+        """Return the words of the hash, the least significant first."""
+        return [await self.read(0x10 + 4 * place) for place in range(8)]
+
     async def read_pair(self, address: int) -> int:
         """Read a 64-bit value, low word first."""
         low, high = await self.read(address), await self.read(address + 4)
@@ -419,7 +423,7 @@ async def the_hash_is_loaded_like_any_memory(dut: Any) -> None:
     assert await bench.write(LOAD_ADDRESS, 0)
     for word in words:
         assert await bench.write(LOAD_DATA, word)
-    assert [await bench.read(0x10 + 4 * place) for place in range(8)] == words
+    assert await bench.read_hash() == words
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")
@@ -430,20 +434,17 @@ async def a_hash_shows_when_what_starts_empty_has_been_loaded(dut: Any) -> None:
         return
     await bench.start()
 
-    async def found() -> list[int | None]:
-        return [await bench.read(0x10 + 4 * place) for place in range(8)]
-
     for memory, words in ((5, [0] * 8), (0, HASH), (3, [0] * 8), (0, HASH)):
         assert await bench.write(LOAD_ADDRESS, memory << 20)
         for _ in words:
             assert await bench.write(LOAD_DATA, bench.rng.getrandbits(32))
-        assert await found() == list(words)
+        assert await bench.read_hash() == list(words)
     await bench.write(CONTROL, 1)
-    assert await found() == list(HASH), "a reset of the core leaves the memories as they are"
+    assert await bench.read_hash() == list(HASH), "a reset of the core leaves the memories as they are"
     dut.rst_ni.value = 0
     await ClockCycles(dut.clk_i, 2)
     dut.rst_ni.value = 1
-    assert await found() == [0] * 8
+    assert await bench.read_hash() == [0] * 8
 
 
 @cocotb.test(timeout_time=4, timeout_unit="ms")

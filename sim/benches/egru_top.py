@@ -21,7 +21,7 @@ from hls_gen.bambu import COMPILER_KEY
 from hls_gen.input_words import input_words
 from hls_gen.registers import CLEAR_COUNTERS, COUNTERS, HASH_WORDS, REFUSED_LOAD, Register, counters_address
 from hls_gen.rtl_backend import describe
-from hls_gen.weight_image import RegisterWrite, generate_for, load_writes
+from hls_gen.weight_image import RegisterWrite, generate_for, load_writes, read_config
 from sim.comparison import LOGITS_FILE, STIMULUS_FILE, Places, check_complete, core_scoreboard, sequence_ends
 from sim.drivers import (
     CLOCK_PERIOD_NS,
@@ -55,7 +55,7 @@ async def equals_the_reference(dut: Any) -> None:
     hardware = json.loads((generated / "hardware.json").read_text())
     sequences = json.loads(Path(STIMULUS_FILE).read_text())
     prelude: list[Step] = []
-    empty = hardware["config"]["weights"] == "single-port"
+    empty = read_config(hardware).starts_empty
     writes = load_writes(model, hardware) if empty else []
     if LOADED_VARIABLE in os.environ:
         prelude, _ = _expected(model, [PRELUDE])
